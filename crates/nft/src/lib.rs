@@ -1,1 +1,4 @@
-//! placeholder
+//! Programs as nftables rules: rendered, encoded, compared, committed, read back.
+
+pub mod kernel;
+pub mod netlink;
