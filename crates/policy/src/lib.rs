@@ -15,4 +15,6 @@
 #![forbid(unsafe_code)]
 
 pub mod decision;
+pub mod index;
 pub mod model;
+pub mod program;
