@@ -4,7 +4,7 @@ use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::matching::Attributes;
-use crate::model::{Attribute, ContainerPort, Endpoint, Labels, Text};
+use crate::model::{Attribute, ContainerPort, Direction, Endpoint, Labels, Text};
 use crate::program::{PeerId, Program};
 
 /// All about a pod that some policy asks for, and nothing else. Pods of one identity get the same verdicts.
@@ -145,4 +145,13 @@ pub(super) struct Entry {
     pub(super) pods: HashSet<u32>,
     pub(super) ingress: Arc<Program>,
     pub(super) egress: Arc<Program>,
+}
+
+impl Entry {
+    pub(super) fn program(&self, direction: Direction) -> &Arc<Program> {
+        match direction {
+            Direction::Ingress => &self.ingress,
+            Direction::Egress => &self.egress,
+        }
+    }
 }

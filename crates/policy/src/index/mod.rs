@@ -18,7 +18,10 @@ mod pods;
 mod record;
 mod settle;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Weak};
@@ -36,9 +39,9 @@ pub use change::{Change, Delta, Members};
 pub use identity::Identity;
 
 use compile::{Compiled, Order};
-use identity::Mentions;
+use identity::{Entry, Mentions};
 use peers::PeerTable;
-use pods::{Identities, Pods};
+use pods::{Identities, Pod, Pods};
 
 /// All facts and policies, compiled.
 #[derive(Clone, Default)]
@@ -77,6 +80,15 @@ struct ProgramKey {
     ports: Vec<ContainerPort>,
 }
 
+/// One end of a flow, as programs see it.
+struct End<'a> {
+    address: IpAddr,
+    pod: Option<&'a Pod>,
+    entry: Option<&'a Entry>,
+    blocks: Cow<'a, [PeerId]>,
+    nodes: Vec<PeerId>,
+}
+
 impl Index {
     /// The index of a whole cluster.
     pub fn compile(cluster: &Cluster) -> Self {
@@ -91,64 +103,58 @@ impl Index {
 
     /// What happens to a flow, and why, at both of its ends.
     pub fn decide(&self, flow: &Flow) -> Decision {
-        match flow.path {
-            Path::Direct if flow.source == flow.destination => {
-                let ruling = Ruling::accept(Reason::Exempt(Exemption::Loopback));
-                Decision { egress: ruling, ingress: ruling }
-            }
-            Path::Direct | Path::Service => Decision {
-                egress: self.ruling(Direction::Egress, flow),
-                ingress: self.ruling(Direction::Ingress, flow),
-            },
+        if flow.source == flow.destination && flow.path == Path::Direct {
+            let ruling = Ruling::accept(Reason::Exempt(Exemption::Loopback));
+            return Decision { egress: ruling, ingress: ruling };
+        }
+        let (source, destination) = (self.end(flow.source), self.end(flow.destination));
+        Decision {
+            egress: self.ruling(Direction::Egress, flow, &source, &destination),
+            ingress: self.ruling(Direction::Ingress, flow, &destination, &source),
         }
     }
 
-    fn ruling(&self, direction: Direction, flow: &Flow) -> Ruling {
-        let (subject, peer) = flow.ends(direction);
-        let Some(pod) = self.pods.owner(subject) else {
+    /// All that programs ask of an address.
+    fn end(&self, address: IpAddr) -> End<'_> {
+        let pod = self.pods.owner(address);
+        let entry = pod.and_then(|pod| self.identities.get(pod.identity?));
+        let blocks = match entry {
+            Some(entry) => Cow::Borrowed(entry.identity.blocks.as_slice()),
+            None => Cow::Owned(self.peers.blocks.holding(address)),
+        };
+        End { address, pod, entry, blocks, nodes: self.peers.node_selectors(&address) }
+    }
+
+    fn ruling(&self, direction: Direction, flow: &Flow, subject: &End<'_>, peer: &End<'_>) -> Ruling {
+        let (Some(pod), Some(entry)) = (subject.pod, subject.entry) else {
             return Ruling::accept(Reason::Exempt(Exemption::NotAPod));
         };
-        if direction == Direction::Ingress && self.is_own_node(&pod.endpoint, peer) {
+        if direction == Direction::Ingress
+            && peer.pod.is_none()
+            && self.is_own_node(&pod.endpoint, peer.address)
+        {
             return Ruling::accept(Reason::Exempt(Exemption::OwnNode));
         }
-        match self.program(&pod.endpoint.id, direction) {
-            Some(program) => self.ask(program, peer, flow, subject == peer),
-            None => Ruling::accept(Reason::NoPolicy),
-        }
+        let party = Party {
+            family: Family::of(&peer.address),
+            selectors: peer.entry.map_or(&[], |entry| &entry.selectors),
+            blocks: &peer.blocks,
+            nodes: &peer.nodes,
+            ports: peer.entry.map_or(&[], |entry| &entry.identity.ports),
+            is_subject: subject.address == peer.address,
+        };
+        entry.program(direction).eval(&party, flow.protocol, flow.port)
     }
 
-    /// Whether `address` is one of the pod's own node, and no pod's (D6).
+    /// Whether `address` is one of the pod's own node (D6).
     fn is_own_node(&self, pod: &Endpoint, address: IpAddr) -> bool {
         let (Some(at), Some(node)) = (self.node_at.get(&address), &pod.node) else { return false };
-        at.contains(node) && self.pods.owner(address).is_none()
-    }
-
-    fn ask(&self, program: &Program, peer: IpAddr, flow: &Flow, is_subject: bool) -> Ruling {
-        let nodes = self.peers.node_selectors(&peer);
-        let family = Family::of(&peer);
-        let known = self.pods.owner(peer).and_then(|pod| self.identities.get(pod.identity?));
-        match known {
-            Some(entry) => {
-                let blocks = &entry.identity.blocks;
-                let (selectors, ports) = (&entry.selectors, &entry.identity.ports);
-                let party = Party { family, selectors, blocks, nodes: &nodes, ports, is_subject };
-                program.eval(&party, flow.protocol, flow.port)
-            }
-            None => {
-                let blocks = &self.peers.blocks.holding(peer);
-                let party = Party { family, selectors: &[], blocks, nodes: &nodes, ports: &[], is_subject };
-                program.eval(&party, flow.protocol, flow.port)
-            }
-        }
+        at.contains(node)
     }
 
     /// The program of a pod; `None` where policies don't know it as one. A program without stages accepts.
     pub fn program(&self, pod: &EndpointId, direction: Direction) -> Option<&Arc<Program>> {
-        let entry = self.identities.get(self.pods.get(pod)?.identity?)?;
-        Some(match direction {
-            Direction::Ingress => &entry.ingress,
-            Direction::Egress => &entry.egress,
-        })
+        Some(self.identities.get(self.pods.get(pod)?.identity?)?.program(direction))
     }
 
     /// What a rule's id stands for, while the policy is there and, for an isolation, while it has a subject.
@@ -208,7 +214,7 @@ impl Index {
 
     /// The pods' addresses of that family with their named ports, sorted: all of them, or those in a set.
     pub fn named_ports(&self, among: Option<PeerId>, family: Family) -> Vec<(IpAddr, &ContainerPort)> {
-        let entries: Vec<&identity::Entry> = match among {
+        let entries: Vec<&Entry> = match among {
             None => self.identities.iter().map(|(_, entry)| entry).collect(),
             Some(id) => {
                 let members = self.peers.get(id).map(|entry| entry.members.iter());

@@ -1,6 +1,5 @@
 //! Pods and identities under small numbers, and who owns an address.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -17,7 +16,7 @@ pub(super) struct Pods {
     slots: Slots<Pod>,
     numbers: HashMap<EndpointId, u32>,
     in_namespace: HashMap<Text, HashSet<u32>>,
-    claims: BTreeMap<IpAddr, SmallVec<[u32; 1]>>,
+    claims: HashMap<IpAddr, SmallVec<[u32; 1]>>,
 }
 
 /// One pod.
@@ -106,9 +105,12 @@ impl Pods {
         (self.owner_number(address) == Some(number)).then_some(address)
     }
 
-    /// The pods that claim an address in `net`.
-    pub(super) fn within(&self, net: IpNet) -> impl Iterator<Item = u32> {
-        self.claims.range(net.network()..=net.broadcast()).flat_map(|(_, claiming)| claiming.iter().copied())
+    /// The pods that claim an address in one of `nets`. Asks every address: new blocks are rare, and owners
+    /// are asked for with every flow.
+    pub(super) fn within<'a>(&'a self, nets: &'a [IpNet]) -> impl Iterator<Item = u32> + 'a {
+        let inside = |address: &IpAddr| nets.iter().any(|net| net.contains(address));
+        let claims = self.claims.iter().filter(move |(address, _)| inside(address));
+        claims.flat_map(|(_, claiming)| claiming.iter().copied())
     }
 }
 

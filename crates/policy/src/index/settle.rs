@@ -66,8 +66,8 @@ impl Index {
 
     /// The pods whose identity may be another, because something came to be mentioned or no longer is.
     fn find_pods(&self, pending: &mut Pending) {
-        for net in &pending.blocks {
-            pending.pods.extend(self.pods.within(*net));
+        if !pending.blocks.is_empty() {
+            pending.pods.extend(self.pods.within(&pending.blocks));
         }
         if pending.mentions.is_empty() {
             return;
