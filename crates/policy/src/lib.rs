@@ -14,6 +14,7 @@
 //! This crate does no I/O, has no clock and no unsafe code, and its output never depends on hash order.
 #![forbid(unsafe_code)]
 
+pub mod analyse;
 pub mod decision;
 pub mod index;
 pub mod model;

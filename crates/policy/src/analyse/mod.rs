@@ -1,0 +1,2 @@
+//! Questions about a set of policies, answered on the compiled index; nothing here decides what a policy
+//! means a second time.
