@@ -2,3 +2,5 @@
 
 pub mod kernel;
 pub mod netlink;
+pub mod ruleset;
+mod set;
