@@ -1,7 +1,15 @@
 //! Programs as nftables rules: rendered, encoded, compared, committed, read back.
 
+mod batch;
+mod decode;
+pub mod diff;
+mod display;
+mod encode;
+mod expression;
 pub mod kernel;
 pub mod lower;
 pub mod netlink;
 pub mod ruleset;
 mod set;
+pub mod transaction;
+mod wire;

@@ -34,7 +34,7 @@ pub struct Ruleset {
 pub struct VerdictMap {
     /// The family of its keys.
     pub family: Family,
-    /// Its entries. An address of the other family has no place here; it is left out when encoded.
+    /// Its entries, all of that family.
     pub entries: BTreeMap<IpAddr, Verdict>,
 }
 
@@ -180,7 +180,7 @@ pub enum Addresses {
     Prefix(IpNet),
     /// Those of a named set, of addresses or blocks.
     Named(Family, Name),
-    /// Those of a set of addresses or blocks that is part of the rule.
+    /// Those of a set of addresses or blocks that is part of the rule. It must not be empty.
     Anonymous(Arc<Set>),
 }
 
@@ -196,7 +196,7 @@ impl Addresses {
     }
 }
 
-/// Destination ports: sorted ranges that neither overlap nor touch.
+/// Destination ports: sorted ranges that neither overlap nor touch. In a rule it must not be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ports(Vec<(u16, u16)>);
 
@@ -271,7 +271,7 @@ impl Rule {
 
     /// Copies packets to user space. The prefix is cut to what the kernel takes.
     pub fn logged(mut self, log: Log) -> Self {
-        let prefix = cut(&log.prefix, LONGEST_PREFIX).into();
+        let prefix = text(&log.prefix, LONGEST_PREFIX);
         self.log = Some(Log { prefix, ..log });
         self
     }
@@ -292,8 +292,7 @@ impl Rule {
     /// Says to the reader of `nft list` what it is. Cut to what fits; control characters and double quotes,
     /// which `nft` has no way to write, are replaced.
     pub fn comment(mut self, comment: &str) -> Self {
-        let comment: String = cut(comment, LONGEST_COMMENT).chars().map(writable).collect();
-        self.comment = (!comment.is_empty()).then(|| comment.into());
+        self.comment = (!comment.is_empty()).then(|| text(comment, LONGEST_COMMENT));
         self
     }
 
@@ -365,26 +364,36 @@ pub const ICMP: u8 = 1;
 /// ICMPv6's number.
 pub const ICMPV6: u8 = 58;
 
-/// A block without host bits; a block of one address is that address.
+/// The simplest spelling of a match.
 fn normal(condition: Match) -> Match {
     match condition {
-        Match::Address(side, sense, Addresses::Prefix(prefix)) => {
-            let addresses = if prefix.prefix_len() == prefix.max_prefix_len() {
-                Addresses::One(prefix.addr())
-            } else {
-                Addresses::Prefix(prefix.trunc())
-            };
-            Match::Address(side, sense, addresses)
+        Match::Address(_, Sense::Is, Addresses::Prefix(prefix)) if prefix.prefix_len() == 0 => {
+            Match::Family(Family::of(prefix.addr()))
         }
+        Match::Address(side, sense, addresses) => Match::Address(side, sense, simplest(addresses)),
         Match::State(_)
         | Match::Family(_)
         | Match::Protocol(_)
-        | Match::Address(..)
         | Match::Service(..)
         | Match::Pair(..)
         | Match::Port(..)
         | Match::TcpFlags { .. }
         | Match::Icmpv6(..) => condition,
+    }
+}
+
+/// A block without host bits; a block or set of one address is that address.
+fn simplest(addresses: Addresses) -> Addresses {
+    match addresses {
+        Addresses::Prefix(prefix) if prefix.prefix_len() == prefix.max_prefix_len() => {
+            Addresses::One(prefix.addr())
+        }
+        Addresses::Prefix(prefix) => Addresses::Prefix(prefix.trunc()),
+        Addresses::Anonymous(set) => match set.only() {
+            Some(Element::Address(address)) => Addresses::One(address),
+            Some(_) | None => Addresses::Anonymous(set),
+        },
+        Addresses::One(_) | Addresses::Named(..) => addresses,
     }
 }
 
@@ -410,8 +419,10 @@ fn spelled_once_with(matches: Vec<Match>, dispatched: Option<Family>) -> Vec<Mat
     matches.into_iter().filter(|condition| !said_elsewhere(condition)).collect()
 }
 
-fn cut(text: &str, longest: usize) -> &str {
-    text.get(..text.floor_char_boundary(longest)).unwrap_or(text)
+/// What fits of a text, with what `nft` can't write replaced.
+fn text(text: &str, longest: usize) -> Name {
+    let text = text.get(..text.floor_char_boundary(longest)).unwrap_or(text);
+    text.chars().map(writable).collect::<String>().into()
 }
 
 fn writable(c: char) -> char {

@@ -193,6 +193,11 @@ impl Set {
         self.keys().filter_map(|key| Element::read(self.kind, key))
     }
 
+    /// Its element, where it has just one.
+    pub(crate) fn only(&self) -> Option<Element> {
+        if self.len() == 1 { self.iter().next() } else { None }
+    }
+
     /// Its keys in order.
     pub(crate) fn keys(&self) -> std::slice::ChunksExact<'_, u8> {
         self.keys.chunks_exact(self.kind.stride())
@@ -263,6 +268,43 @@ impl Set {
         there
     }
 
+    /// With these elements too.
+    pub(crate) fn with(&self, more: &Set) -> Set {
+        Self::from_keys(self.kind, [&*self.keys, &*more.keys].concat())
+    }
+
+    /// Without these elements.
+    pub(crate) fn without(&self, fewer: &Set) -> Set {
+        self.changes(fewer).0
+    }
+
+    /// The elements that only this set has, and those that only the other has.
+    pub(crate) fn changes(&self, other: &Set) -> (Set, Set) {
+        let (mut gone, mut come) = (Vec::new(), Vec::new());
+        // Two large sets that differ in one element are the usual case: what they share at either end is
+        // skipped a block at a time.
+        let stride = self.kind.stride();
+        let start = shared(&self.keys, &other.keys) / stride * stride;
+        let old = self.keys.get(start..).unwrap_or_default();
+        let new = other.keys.get(start..).unwrap_or_default();
+        let end = shared_end(old, new) / stride * stride;
+        let mut old = old.get(..old.len() - end).unwrap_or_default().chunks_exact(stride).peekable();
+        let mut new = new.get(..new.len() - end).unwrap_or_default().chunks_exact(stride).peekable();
+        loop {
+            match (old.peek(), new.peek()) {
+                (Some(a), Some(b)) if a == b => {
+                    old.next();
+                    new.next();
+                }
+                (Some(a), Some(b)) if a < b => gone.extend(old.next().into_iter().flatten()),
+                (_, Some(_)) => come.extend(new.next().into_iter().flatten()),
+                (Some(_), None) => gone.extend(old.next().into_iter().flatten()),
+                (None, None) => break,
+            }
+        }
+        (Set::from_sorted(self.kind, gone), Set::from_sorted(self.kind, come))
+    }
+
     /// The index of the first key for which `before` no longer holds.
     fn position(&self, before: impl Fn(&[u8]) -> bool) -> usize {
         let (mut low, mut high) = (0, self.len());
@@ -287,6 +329,18 @@ fn sorted<const N: usize>(mut bytes: Vec<u8>) -> Vec<u8> {
     let mut keys = keys.to_vec();
     keys.dedup();
     keys.into_flattened()
+}
+
+const BLOCK: usize = 4096;
+
+/// How many bytes two slices share at their start, to within a block.
+fn shared(a: &[u8], b: &[u8]) -> usize {
+    a.chunks(BLOCK).zip(b.chunks(BLOCK)).take_while(|(a, b)| a == b).map(|(a, _)| a.len()).sum()
+}
+
+/// The same at their end.
+fn shared_end(a: &[u8], b: &[u8]) -> usize {
+    a.rchunks(BLOCK).zip(b.rchunks(BLOCK)).take_while(|(a, b)| a == b).map(|(a, _)| a.len()).sum()
 }
 
 /// Sorted ranges without overlap; one that begins where another ends is part of it.

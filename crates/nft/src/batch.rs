@@ -1,0 +1,131 @@
+//! A transaction cut to what a socket can send at once.
+//!
+//! A batch is one datagram and takes effect as a whole. An unprivileged process can send some 400 KiB at
+//! once; a first ruleset may take megabytes. So what packets can't reach yet (new sets and maps with their
+//! elements, new chains with their rules) goes ahead in batches of its own, and one small batch then puts it
+//! all in the packets' way. Where a batch fails half way, what went ahead is still unreachable, and the next
+//! commit finds it and clears it away.
+//!
+//! If even the rest doesn't fit, because sets in use change by tens of thousands of elements at once, these
+//! elements go first, in batches of their own. That is not one step any more: for some milliseconds a set
+//! holds a part of its new elements, as if the pods had come and gone one after another. Rules change as a
+//! whole all the same.
+
+use std::collections::HashSet;
+
+use crate::encode::{self, Numbers};
+use crate::netlink::Message;
+use crate::ruleset::Name;
+use crate::transaction::{Step, Transaction};
+
+/// Messages that take effect together, each with the index of its step.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) messages: Vec<Message>,
+    pub(crate) steps: Vec<usize>,
+    bytes: usize,
+}
+
+/// What has to be one batch is larger than the socket can send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a change that has to be made at once takes {bytes} bytes, and the socket sends at most {limit}")]
+pub struct TooLarge {
+    /// How large it is.
+    pub bytes: usize,
+    /// What the socket can send.
+    pub limit: usize,
+}
+
+/// What begins and ends a batch, generously.
+const FRAME: usize = 256;
+
+/// The batches of a transaction, each at most `limit` bytes long, in their order.
+pub(crate) fn batches(transaction: &Transaction, limit: usize) -> Result<Vec<Batch>, TooLarge> {
+    let room = limit.saturating_sub(FRAME);
+    let units = units(transaction);
+    let ahead = transaction.steps.len() - behind(&transaction.steps).len();
+    let elements = |step: &Step| matches!(step, Step::AddElements(..) | Step::DeleteElements(..));
+    let changed = behind(&transaction.steps).iter().take_while(|step| elements(step)).count();
+    let (unseen, rest): (Vec<_>, Vec<_>) = units.into_iter().partition(|unit| unit.step() < ahead);
+    let size = |units: &[Batch]| units.iter().map(|unit| unit.bytes).sum::<usize>();
+
+    if size(&unseen) + size(&rest) <= room {
+        return Ok(packed(unseen.into_iter().chain(rest), room));
+    }
+    let mut batches = packed(unseen, room);
+    let (first, last): (Vec<_>, Vec<_>) = if size(&rest) <= room {
+        (Vec::new(), rest)
+    } else {
+        rest.into_iter().partition(|unit| unit.step() < ahead + changed)
+    };
+    batches.extend(packed(first, room));
+    if size(&last) > room {
+        return Err(TooLarge { bytes: size(&last) + FRAME, limit });
+    }
+    batches.extend(packed(last, room));
+    Ok(batches)
+}
+
+/// The steps from the first on that a packet could notice.
+fn behind(steps: &[Step]) -> &[Step] {
+    let mut new: HashSet<&Name> = HashSet::new();
+    let unseen = steps.iter().take_while(|step| match step {
+        Step::AddSet(name, _) | Step::AddMap(name, _) | Step::AddChain(name, None) => {
+            new.insert(name);
+            true
+        }
+        // A new thing is filled right after it was made, but all chains are made before the first is filled.
+        Step::AddElements(name, _) | Step::AddEntries(name, _) | Step::AddRule(name, _) => new.contains(name),
+        Step::DeleteTable
+        | Step::DeleteElements(..)
+        | Step::DeleteSet(_)
+        | Step::DeleteEntries(..)
+        | Step::DeleteMap(_)
+        | Step::AddChain(_, Some(_))
+        | Step::FlushChain(_)
+        | Step::DeleteChain(_) => false,
+    });
+    let unseen = unseen.count();
+    steps.get(unseen..).unwrap_or_default()
+}
+
+/// Groups of messages that can't be parted, each as a small batch.
+fn units(transaction: &Transaction) -> Vec<Batch> {
+    let mut numbers = Numbers::default();
+    let mut units = Vec::new();
+    for (index, step) in transaction.steps.iter().enumerate() {
+        for messages in encode::step(step, &mut numbers) {
+            let bytes = messages.iter().map(Message::size).sum();
+            let steps = vec![index; messages.len()];
+            units.push(Batch { messages, steps, bytes });
+        }
+    }
+    units
+}
+
+/// As many units as there is room for in each batch.
+fn packed(units: impl IntoIterator<Item = Batch>, room: usize) -> Vec<Batch> {
+    let mut batches: Vec<Batch> = Vec::new();
+    for unit in units {
+        match batches.last_mut() {
+            Some(batch) if batch.bytes + unit.bytes <= room => {
+                batch.bytes += unit.bytes;
+                batch.messages.extend(unit.messages);
+                batch.steps.extend(unit.steps);
+            }
+            Some(_) | None => batches.push(unit),
+        }
+    }
+    batches
+}
+
+impl Batch {
+    fn step(&self) -> usize {
+        self.steps.first().copied().unwrap_or_default()
+    }
+
+    /// How many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
