@@ -19,3 +19,4 @@ pub mod decision;
 pub mod index;
 pub mod model;
 pub mod program;
+pub mod spec;
