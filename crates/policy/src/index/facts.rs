@@ -93,6 +93,7 @@ impl Index {
         self.drop_policy(&policy.id.clone(), pending);
         let compiled = Compiled::new(policy);
         for peer in compiled.peers() {
+            self.note_nodes(&peer, pending);
             let cidr = block(&peer);
             if let Some(new) = self.peers.add(peer, &self.nodes) {
                 pending.peers.insert(new);
@@ -145,6 +146,7 @@ impl Index {
             return;
         };
         self.note_identities(&members, pending);
+        self.note_nodes(peer, pending);
         self.peers.drop(peer);
         for identity in &members {
             if let Some(entry) = self.identities.get_mut(*identity) {

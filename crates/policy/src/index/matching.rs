@@ -144,6 +144,8 @@ fn values(part: &Selector) -> Option<Vec<Demand>> {
 
 fn presence(part: &Selector) -> Option<Vec<Demand>> {
     match part {
+        // Every pod has a namespace, so that demands nothing, and isn't among the attributes asked for.
+        Selector::Has(Attribute::NamespaceName) => None,
         Selector::Has(of) => Some(vec![Demand::Present(of.clone())]),
         Selector::In(..) | Selector::Not(_) | Selector::All(_) | Selector::Any(_) => None,
     }

@@ -11,6 +11,8 @@ mod blocks;
 mod change;
 mod compile;
 mod facts;
+#[cfg(test)]
+mod histories;
 mod identity;
 mod matching;
 mod peers;
@@ -200,7 +202,9 @@ impl Index {
     /// The addresses of that family in a set of peers, sorted: of pods and nodes. A block's addresses
     /// outside the cluster aren't listed; the block itself says them.
     pub fn members(&self, id: PeerId, family: Family) -> Vec<IpAddr> {
-        let Some(entry) = self.peers.get(id) else { return Vec::new() };
+        let Some(entry) = self.peers.get(id).filter(|entry| entry.may_hold(family)) else {
+            return Vec::new();
+        };
         let pods = entry.members.iter().filter_map(|identity| self.identities.get(*identity));
         let pods = pods.flat_map(|entry| entry.pods.iter().copied());
         let owned = pods.filter_map(|pod| self.pods.address(pod, family));
@@ -217,7 +221,8 @@ impl Index {
         let entries: Vec<&Entry> = match among {
             None => self.identities.iter().map(|(_, entry)| entry).collect(),
             Some(id) => {
-                let members = self.peers.get(id).map(|entry| entry.members.iter());
+                let set = self.peers.get(id).filter(|entry| entry.may_hold(family));
+                let members = set.map(|entry| entry.members.iter());
                 members.into_iter().flatten().filter_map(|identity| self.identities.get(*identity)).collect()
             }
         };

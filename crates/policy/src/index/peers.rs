@@ -8,7 +8,7 @@ use hashbrown::{HashMap, HashSet};
 use super::blocks::Blocks;
 use super::compile::peer_id;
 use super::matching::{Cabinets, matches};
-use crate::model::{Node, Peer, Text};
+use crate::model::{Family, Node, Peer, Text};
 use crate::program::PeerId;
 
 /// The sets of peers, by the name that their definition gives them.
@@ -97,6 +97,16 @@ impl PeerTable {
     pub(super) fn node_selectors(&self, address: &IpAddr) -> Vec<PeerId> {
         let holds = |id: &&PeerId| self.entries.get(*id).is_some_and(|entry| entry.nodes.contains(address));
         self.node_peers.iter().filter(holds).copied().collect()
+    }
+}
+
+impl PeerEntry {
+    /// Whether addresses of that family can be in it: a block has one family, the rest have both.
+    pub(super) fn may_hold(&self, family: Family) -> bool {
+        match &self.peer {
+            Peer::Block(block) => Family::of(&block.cidr.addr()) == family,
+            Peer::Pods(_) | Peer::Nodes(_) | Peer::Domains(_) => true,
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use hashbrown::{HashMap, HashSet};
 
 use super::Index;
 use super::change::Delta;
-use super::settle::{Pending, block};
-use crate::model::{EndpointId, Peer};
+use super::settle::Pending;
+use crate::model::{EndpointId, Family, Peer};
 use crate::program::{PeerId, Program};
 
 /// How things were before the changes, so that the end can name what differs.
@@ -56,6 +56,14 @@ impl Index {
         }
     }
 
+    /// Every node's addresses, where a set of nodes comes or goes.
+    pub(super) fn note_nodes(&self, peer: &Peer, pending: &mut Pending) {
+        match peer {
+            Peer::Nodes(_) => self.node_at.keys().for_each(|address| self.note(*address, pending)),
+            Peer::Pods(_) | Peer::Block(_) | Peer::Domains(_) => (),
+        }
+    }
+
     fn view(&self, address: IpAddr) -> View {
         let mut peers = self.peers.node_selectors(&address);
         let Some(pod) = self.pods.owner(address) else {
@@ -66,8 +74,9 @@ impl Index {
             None => View { owner, peers, programs: None },
             Some(entry) => {
                 peers.extend(&entry.selectors);
+                let family = Family::of(&address);
                 let of_family =
-                    |id: &&PeerId| self.peers.get(**id).is_some_and(|entry| is_of(&entry.peer, address));
+                    |id: &&PeerId| self.peers.get(**id).is_some_and(|entry| entry.may_hold(family));
                 peers.extend(entry.identity.blocks.iter().filter(of_family));
                 View { owner, peers, programs: Some((entry.ingress.clone(), entry.egress.clone())) }
             }
@@ -98,9 +107,4 @@ impl Index {
         }
         delta
     }
-}
-
-/// Whether a set of peers can hold an address of that family. Selectors hold both.
-fn is_of(peer: &Peer, address: IpAddr) -> bool {
-    block(peer).is_none_or(|cidr| cidr.addr().is_ipv6() == address.is_ipv6())
 }
