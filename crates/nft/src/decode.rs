@@ -57,7 +57,7 @@ impl<'a> Fields<'a> {
 
     /// Whether it is about our table.
     fn ours(&self) -> Result<bool, Malformed> {
-        Ok(self.get(wire::set::TABLE).map(Attribute::str).transpose()? == Some(TABLE))
+        Ok(self.get(wire::TABLE).map(Attribute::str).transpose()? == Some(TABLE))
     }
 }
 
@@ -307,17 +307,21 @@ fn comment(mut userdata: &[u8]) -> Option<String> {
 impl RawRule {
     /// The anonymous sets that it looks up.
     pub(crate) fn anonymous(&self) -> impl Iterator<Item = &Name> {
-        self.expressions.iter().flatten().filter_map(|expression| match expression {
-            Expression::Lookup { set: SetName::Named(name), .. } if is_anonymous(name) => Some(name),
-            _ => None,
+        self.expressions.iter().flatten().filter_map(|expression| {
+            let Expression::Lookup { set: SetName::Named(name), .. } = expression else {
+                return None;
+            };
+            is_anonymous(name).then_some(name)
         })
     }
 
     /// What log prefix and comment say that it is.
     pub(crate) fn names(&self) -> (Option<&str>, Option<&str>) {
-        let prefix = self.expressions.iter().flatten().find_map(|expression| match expression {
-            Expression::Log(log) => Some(&*log.prefix),
-            _ => None,
+        let prefix = self.expressions.iter().flatten().find_map(|expression| {
+            let Expression::Log(log) = expression else {
+                return None;
+            };
+            Some(&*log.prefix)
         });
         (prefix, self.comment.as_deref())
     }
@@ -338,19 +342,19 @@ pub(crate) fn is_anonymous(name: &str) -> bool {
 }
 
 fn resolve(expression: Expression, sets: &BTreeMap<Name, (SetHead, Keys)>) -> Option<Expression> {
-    match expression {
-        Expression::Lookup { set: SetName::Named(name), sense } if is_anonymous(&name) => {
-            let set = match sets.get(&name)? {
-                (SetHead::AnonymousAddresses(kind), keys) => {
-                    Anonymous::Addresses(Arc::new(keys.clone().set(*kind)))
-                }
-                (SetHead::AnonymousPorts, keys) => Anonymous::Ports(keys.clone().ports()),
-                (SetHead::Named(_) | SetHead::Map(_), _) => return None,
-            };
-            Some(Expression::Lookup { set: SetName::Anonymous(set), sense })
-        }
-        expression => Some(expression),
+    if let Expression::Lookup { set: SetName::Named(name), sense } = &expression
+        && is_anonymous(name)
+    {
+        let set = match sets.get(name)? {
+            (SetHead::AnonymousAddresses(kind), keys) => {
+                Anonymous::Addresses(Arc::new(keys.clone().set(*kind)))
+            }
+            (SetHead::AnonymousPorts, keys) => Anonymous::Ports(keys.clone().ports()),
+            (SetHead::Named(_) | SetHead::Map(_), _) => return None,
+        };
+        return Some(Expression::Lookup { set: SetName::Anonymous(set), sense: *sense });
     }
+    Some(expression)
 }
 
 fn read_counter(data: &Fields<'_>) -> Result<Counter, Malformed> {

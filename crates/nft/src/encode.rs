@@ -85,10 +85,10 @@ pub(crate) fn object(kind: u16, flags: u16) -> Message {
     message
 }
 
-/// The same, naming our table first, whose attribute has the same number everywhere.
+/// The same, naming our table first.
 pub(crate) fn in_table(kind: u16, flags: u16) -> Message {
     let mut message = object(kind, flags);
-    message.str(wire::set::TABLE, TABLE);
+    message.str(wire::TABLE, TABLE);
     message
 }
 
@@ -314,14 +314,11 @@ fn add_rule(chain: &str, rule: &Rule, numbers: &mut Numbers) -> Vec<Message> {
     message.str(wire::rule::CHAIN, chain);
     message.nested(wire::rule::EXPRESSIONS, |list| {
         for expression in spell(rule) {
-            let number = match &expression {
-                Expression::Lookup { set: SetName::Anonymous(set), .. } => {
-                    let number = numbers.next();
-                    messages.extend(add_anonymous(set, number));
-                    number
-                }
-                _ => 0,
-            };
+            let mut number = 0;
+            if let Expression::Lookup { set: SetName::Anonymous(set), .. } = &expression {
+                number = numbers.next();
+                messages.extend(add_anonymous(set, number));
+            }
             write_expression(list, &expression, number);
         }
     });

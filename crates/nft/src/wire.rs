@@ -1,5 +1,8 @@
 //! The kernel's numbers, as `linux/netfilter/nf_tables.h` and `nfnetlink.h` have them.
 
+/// The attribute that names the table: it has one number in all objects but the table itself.
+pub(crate) const TABLE: u16 = 1;
+
 /// Subsystems: the upper byte of a message's type.
 pub(crate) const NFTABLES: u16 = 10 << 8;
 pub(crate) const CONNTRACK: u16 = 1 << 8;
@@ -36,7 +39,6 @@ pub(crate) const DELETE_SET: u16 = NFTABLES | 11;
 pub(crate) const NEW_ELEMENT: u16 = NFTABLES | 12;
 pub(crate) const GET_ELEMENT: u16 = NFTABLES | 13;
 pub(crate) const DELETE_ELEMENT: u16 = NFTABLES | 14;
-pub(crate) const NEW_GENERATION: u16 = NFTABLES | 15;
 pub(crate) const GET_GENERATION: u16 = NFTABLES | 16;
 
 pub(crate) const LIST_ELEMENT: u16 = 1;
@@ -47,7 +49,6 @@ pub(crate) mod table {
 }
 
 pub(crate) mod chain {
-    pub(crate) const TABLE: u16 = 1;
     pub(crate) const NAME: u16 = 3;
     pub(crate) const HOOK: u16 = 4;
     pub(crate) const POLICY: u16 = 5;
@@ -60,7 +61,6 @@ pub(crate) mod chain {
 }
 
 pub(crate) mod rule {
-    pub(crate) const TABLE: u16 = 1;
     pub(crate) const CHAIN: u16 = 2;
     pub(crate) const EXPRESSIONS: u16 = 4;
     pub(crate) const USERDATA: u16 = 7;
@@ -69,7 +69,6 @@ pub(crate) mod rule {
 }
 
 pub(crate) mod set {
-    pub(crate) const TABLE: u16 = 1;
     pub(crate) const NAME: u16 = 2;
     pub(crate) const FLAGS: u16 = 3;
     pub(crate) const KEY_TYPE: u16 = 4;
@@ -92,7 +91,6 @@ pub(crate) mod set {
 }
 
 pub(crate) mod element {
-    pub(crate) const TABLE: u16 = 1;
     pub(crate) const SET: u16 = 2;
     pub(crate) const LIST: u16 = 3;
     pub(crate) const SET_ID: u16 = 4;

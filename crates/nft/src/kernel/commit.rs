@@ -244,10 +244,8 @@ fn verify(socket: &mut Socket, transaction: &Transaction, wanted: &Ruleset) -> R
                     sets.insert(name);
                 } else if !sets.contains(name) {
                     let there = table::elements(socket, name, elements)?;
-                    let wanted = match step {
-                        Step::AddElements(..) => elements.as_ref() == &there,
-                        _ => there.is_empty(),
-                    };
+                    let added = matches!(step, Step::AddElements(..));
+                    let wanted = if added { **elements == there } else { there.is_empty() };
                     check(wanted, || format!("set `{name}`"))?;
                 }
             }
