@@ -8,6 +8,7 @@
 //! - [`manifest`]: the only module that knows Kubernetes' spelling and defaults.
 //! - [`model`]: the facts and the policies as plain values; no `Option` means a default any more.
 //! - [`decision`]: verdicts with their reasons.
+//! - [`rows`]: which questions a table asks, in which order.
 //! - [`spec`]: the semantics, written to be read next to the API's text.
 //! - [`index`] and [`program`]: the same semantics compiled, incrementally, per identity and direction.
 //!
@@ -19,4 +20,5 @@ pub mod decision;
 pub mod index;
 pub mod model;
 pub mod program;
+pub mod rows;
 pub mod spec;
