@@ -1,6 +1,7 @@
 //! Programs as nftables rules: rendered, encoded, compared, committed, read back.
 
 mod batch;
+pub mod conntrack;
 mod decode;
 pub mod diff;
 mod display;
@@ -9,7 +10,10 @@ mod expression;
 pub mod kernel;
 pub mod lower;
 pub mod netlink;
+pub mod nflog;
+mod packet;
 pub mod ruleset;
 mod set;
+pub mod trace;
 pub mod transaction;
 mod wire;

@@ -203,11 +203,6 @@ impl Set {
         self.keys.chunks_exact(self.kind.stride())
     }
 
-    /// All keys in one piece.
-    pub(crate) fn key_bytes(&self) -> &[u8] {
-        &self.keys
-    }
-
     /// Whether the element is in it; an address is in a set of blocks where one of them holds it.
     pub fn contains(&self, element: &Element) -> bool {
         let mut key = Vec::with_capacity(self.kind.stride());

@@ -11,9 +11,10 @@ use super::samples::{address, chain, everything, large};
 use crate::nft;
 
 type Outcome = Result<(), Failed>;
+type Test = (&'static str, fn() -> Outcome);
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, fn() -> Outcome); 12] = [
+    let tests: [Test; 12] = [
         ("what_is_written_is_read", what_is_written_is_read),
         ("nft_reads_what_is_written", nft_reads_what_is_written),
         ("nft_accepts_what_is_displayed", nft_accepts_what_is_displayed),
