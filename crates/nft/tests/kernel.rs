@@ -15,11 +15,12 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 mod kernel {
     pub(crate) mod commit;
+    pub(crate) mod flows;
     pub(crate) mod namespace;
     pub(crate) mod samples;
 }
 
-use kernel::{commit, namespace};
+use kernel::{commit, flows, namespace};
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
     let refused = if arguments.list { None } else { namespace::enter().err() };
     let in_ci = std::env::var_os("CI").is_some();
     let trials = match (&refused, in_ci) {
-        (None, _) => commit::trials(),
+        (None, _) => commit::trials().into_iter().chain(flows::trials()).collect(),
         (Some(reason), true) => vec![failing(format!("no network namespace: {reason}"))],
         (Some(reason), false) => {
             eprintln!("skipped: no network namespace: {reason}");
