@@ -1,0 +1,5 @@
+//! What policies mean, tested from outside.
+
+mod random_worlds;
+mod small_worlds;
+mod worlds;
