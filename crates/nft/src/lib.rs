@@ -16,4 +16,5 @@ pub mod ruleset;
 mod set;
 pub mod trace;
 pub mod transaction;
+pub mod walk;
 mod wire;

@@ -20,7 +20,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use policy::index::Index;
-use policy::model::{Direction, Endpoint, RuleId};
+use policy::model::{Direction, Endpoint, RuleId, Text};
 use policy::program::Program;
 
 use crate::ruleset::{
@@ -70,6 +70,11 @@ pub fn lower(index: &Index, node: &str) -> Ruleset {
     }
     chains.extend(base_chains());
     Ruleset { sets, maps, chains }
+}
+
+/// What each node enforces, by its name.
+pub fn lower_all(index: &Index) -> BTreeMap<Text, Ruleset> {
+    index.nodes().into_iter().map(|node| (node.clone(), lower(index, node))).collect()
 }
 
 /// The tag of the log entries of a rule's denials.

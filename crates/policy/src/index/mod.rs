@@ -186,6 +186,16 @@ impl Index {
         self.pods.owner(address).map(|pod| &pod.endpoint)
     }
 
+    /// The node that has this address; of several the first by name.
+    pub fn node_at(&self, address: IpAddr) -> Option<&str> {
+        self.node_at.get(&address)?.first().map(AsRef::as_ref)
+    }
+
+    /// The names of all nodes that are known, or that a pod is said to run on.
+    pub fn nodes(&self) -> BTreeSet<&Text> {
+        self.nodes.keys().chain(self.pods.iter().filter_map(|pod| pod.endpoint.node.as_ref())).collect()
+    }
+
     /// The pods on a node that policies know, by name. With `None`, those that have no node.
     pub fn pods_on<'a>(&'a self, node: Option<&'a str>) -> impl Iterator<Item = &'a Endpoint> {
         let here = move |pod: &&Endpoint| pod.node.as_deref() == node && pod.is_policed();
