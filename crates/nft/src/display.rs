@@ -12,17 +12,11 @@ use crate::transaction::{Step, Transaction};
 
 impl fmt::Display for Ruleset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "table inet {TABLE} {{")?;
-        for (name, set) in &self.sets {
-            writeln!(f, "\tset {name} {{\n{set}\t}}\n")?;
-        }
-        for (name, map) in &self.maps {
-            writeln!(f, "\tmap {name} {{\n{map}\t}}\n")?;
-        }
-        for (name, chain) in &self.chains {
-            writeln!(f, "\tchain {name} {{\n{chain}\t}}\n")?;
-        }
-        writeln!(f, "}}")
+        let sets = self.sets.iter().map(|(name, set)| format!("\tset {name} {{\n{set}\t}}\n"));
+        let maps = self.maps.iter().map(|(name, map)| format!("\tmap {name} {{\n{map}\t}}\n"));
+        let chains = self.chains.iter().map(|(name, chain)| format!("\tchain {name} {{\n{chain}\t}}\n"));
+        let blocks: Vec<String> = sets.chain(maps).chain(chains).collect();
+        write!(f, "table inet {TABLE} {{\n{}}}\n", blocks.join("\n"))
     }
 }
 

@@ -81,7 +81,9 @@ fn take_step(ruleset: &mut Ruleset, step: &Step) {
         }
         Step::AddEntries(name, entries) => {
             if let Some(map) = ruleset.maps.get_mut(name) {
-                map.entries.extend(entries.iter().map(|(address, verdict)| (*address, verdict.clone())));
+                for (address, verdict) in entries {
+                    map.entries.entry(*address).or_insert_with(|| verdict.clone());
+                }
             }
         }
         Step::DeleteEntries(name, entries) => {
@@ -96,7 +98,11 @@ fn take_step(ruleset: &mut Ruleset, step: &Step) {
         }
         Step::AddRule(name, rule) => change_chain(ruleset, name, |rules| rules.push(rule.clone())),
         Step::FlushChain(name) => change_chain(ruleset, name, Vec::clear),
-        Step::DeleteChain(name) => drop(ruleset.chains.remove(name)),
+        Step::DeleteChain(name) => {
+            if ruleset.chains.get(name).is_some_and(|chain| chain.rules.is_empty()) {
+                ruleset.chains.remove(name);
+            }
+        }
     }
 }
 

@@ -144,6 +144,7 @@ impl Committer {
                 Err(error) => return Err(error),
             }
         }
+        // Also where there was nothing to commit: then nothing else has told us of a change yet.
         if table::generation(&mut self.socket).map_err(ReadError::from)? != report.generation {
             return Ok(Attempt::Overtaken);
         }
@@ -156,12 +157,13 @@ impl Committer {
         Ok(Attempt::Done(report))
     }
 
-    /// What our table holds (`None`: something we can't read), at which generation, and whether we knew.
+    /// What our table holds (`None`: something we can't read), at which generation, and whether we knew. What
+    /// we knew may be out of date; the kernel then refuses what is built on it.
     fn current(&mut self) -> Result<(Option<Ruleset>, u32, bool), CommitError> {
-        let generation = table::generation(&mut self.socket).map_err(ReadError::from)?;
-        if let Some(known) = self.known.take_if(|known| known.generation == generation) {
-            return Ok((Some(known.ruleset), generation, true));
+        if let Some(known) = self.known.take() {
+            return Ok((Some(known.ruleset), known.generation, true));
         }
+        let generation = table::generation(&mut self.socket).map_err(ReadError::from)?;
         match table::read(&mut self.socket) {
             Ok((ruleset, generation)) => Ok((Some(ruleset.unwrap_or_default()), generation, false)),
             Err(ReadError::Decode(_)) => Ok((None, generation, false)),
