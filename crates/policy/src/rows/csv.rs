@@ -1,6 +1,6 @@
 //! Tables as comma separated values: `source,destination,port,verdict`, with `family` where both are asked.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use hashbrown::HashMap;
 
@@ -19,8 +19,11 @@ pub enum FamilyColumn {
 
 const COLUMNS: &str = "source,destination,port,verdict";
 
-/// A table with its header, a line a row.
-pub fn write<'a>(rows: impl IntoIterator<Item = (&'a Row, Verdict)>, family: FamilyColumn) -> String {
+/// A table with its header, a line a row. The verdict is a `Verdict`, or what stands for the lack of one.
+pub fn write<'a, V: fmt::Display>(
+    rows: impl IntoIterator<Item = (&'a Row, V)>,
+    family: FamilyColumn,
+) -> String {
     let mut text = COLUMNS.to_owned();
     text.push_str(match family {
         FamilyColumn::Left => "\n",

@@ -1,0 +1,106 @@
+//! The arguments of `portcullis lab`.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use ipnet::IpNet;
+use policy::model::Family;
+use policy::rows::csv::{FamilyColumn, parse_port};
+use policy::rows::{Families, Options, OwnPods, PodPorts, ProtocolPort};
+
+/// Build a cluster of network namespaces, enforce its policies in the kernel, and ask every pair with packets
+///
+/// Prints what the policies say and what the kernel did, for each pair of workloads and each port. Needs no
+/// privilege; nothing of it is left behind.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// The cluster with its policies: files, folders (recursive), or `-` for standard input
+    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true, num_args = 1..)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Hosts outside the cluster: name,address,ports
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hosts: Option<PathBuf>,
+    /// Manifests applied on top of all before, one step after another, each with a table of its own
+    #[arg(long = "step", value_name = "PATH", num_args = 1..)]
+    pub(crate) steps: Vec<PathBuf>,
+    /// Tables that must hold: one for the last state, or one for -f and each step
+    #[arg(long = "expect", value_name = "FILE", num_args = 1..)]
+    pub(crate) expected: Vec<PathBuf>,
+    /// How many nodes there are, where the manifests have none
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) nodes: u16,
+    /// The most pods that a workload gets
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) replicas: u32,
+    /// Ask pods on these ports instead of those that their containers name, such as 80/tcp,53/udp
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = port)]
+    pub(crate) ports: Option<Vec<ProtocolPort>>,
+    /// Ask over this address family only, or over both, a row each [default: IPv4 where both ends have it]
+    #[arg(long, value_name = "FAMILY")]
+    pub(crate) family: Option<FamilyArg>,
+    /// Ask each workload about itself, between its different pods
+    #[arg(long = "self")]
+    pub(crate) own: bool,
+    /// Where pods without an address get one, where the nodes don't say [default: 10.244.0.0/16 and
+    /// fd00:10:244::/64]
+    #[arg(long = "pod-network", value_name = "CIDR", value_delimiter = ',')]
+    pub(crate) pod_networks: Vec<IpNet>,
+    /// Warn about policies of other dialects instead of refusing them
+    #[arg(long)]
+    pub(crate) ignore_unsupported: bool,
+    /// How to print what was found
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub(crate) output: Output,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// All states, for people
+    Table,
+    /// The last state, with the kernel's verdicts
+    Csv,
+    /// All states, with both verdicts and the reasons
+    Json,
+}
+
+/// Over which families to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FamilyArg {
+    /// IPv4
+    #[value(name = "4")]
+    V4,
+    /// IPv6
+    #[value(name = "6")]
+    V6,
+    /// Both, a row each
+    Both,
+}
+
+impl Args {
+    /// What the table asks.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            ports: self.ports.clone().map_or(PodPorts::Containers, PodPorts::These),
+            own: if self.own { OwnPods::Asked } else { OwnPods::Left },
+            families: match self.family {
+                None => Families::Natural,
+                Some(FamilyArg::V4) => Families::Only(Family::V4),
+                Some(FamilyArg::V6) => Families::Only(Family::V6),
+                Some(FamilyArg::Both) => Families::Both,
+            },
+        }
+    }
+
+    /// Whether the csv names the family.
+    pub(crate) fn family_column(&self) -> FamilyColumn {
+        match self.family {
+            Some(FamilyArg::Both) => FamilyColumn::Shown,
+            None | Some(FamilyArg::V4 | FamilyArg::V6) => FamilyColumn::Left,
+        }
+    }
+}
+
+fn port(text: &str) -> Result<ProtocolPort, String> {
+    parse_port(text).ok_or_else(|| "write ports as 80/tcp, 53/udp or 7777/sctp".to_owned())
+}
