@@ -454,3 +454,35 @@ pub(crate) fn generation(message: &Received<'_>) -> Result<u32, Malformed> {
     const ID: u16 = 1;
     Fields::of_message(message)?.need(ID)?.u32_be()
 }
+
+/// Reads bytes as everything that the kernel ever sends us, and says how many readings made sense. It is there
+/// to be given arbitrary bytes: whatever they are, nothing but an error may come of it.
+pub fn readings(bytes: &[u8]) -> usize {
+    let messages = crate::netlink::messages(bytes);
+    messages.map(|message| message.map_or(0, |message| readings_of(&message))).sum()
+}
+
+fn readings_of(message: &Received<'_>) -> usize {
+    let mut keys = Keys::default();
+    let elements = keys.read(message).is_ok();
+    let sizes = every_kind().map(|kind| keys.clone().set(kind).len()).sum::<usize>()
+        + keys.clone().ports().as_slice().len()
+        + keys.clone().map(Family::V4).len();
+    let rule = rule(message).ok().flatten().map(|rule| {
+        let anonymous = rule.anonymous().cloned();
+        let heads = [SetHead::AnonymousPorts, SetHead::AnonymousAddresses(SetKind::Block(Family::V6))];
+        let sets = anonymous.zip(heads).map(|(name, head)| (name, (head, keys.clone()))).collect();
+        rule.finish(&sets).is_ok()
+    });
+    let made_sense = [
+        message.sort().is_ok(),
+        elements && sizes > 0,
+        chain(message).is_ok_and(|chain| chain.is_some()),
+        set(message).is_ok_and(|set| set.is_some()),
+        rule == Some(true),
+        generation(message).is_ok(),
+        crate::conntrack::entry(message).is_ok(),
+        crate::nflog::packet(message).is_ok_and(|packet| packet.is_some()),
+    ];
+    made_sense.into_iter().filter(|sense| *sense).count()
+}

@@ -2,7 +2,7 @@
 
 mod batch;
 pub mod conntrack;
-mod decode;
+pub mod decode;
 pub mod diff;
 mod display;
 mod encode;

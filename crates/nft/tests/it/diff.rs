@@ -24,13 +24,13 @@ fn addresses(family: Family) -> BoxedStrategy<IpAddr> {
 
 fn sets() -> impl Strategy<Value = Arc<Set>> {
     let family = prop_oneof![Just(Family::V4), Just(Family::V6)];
-    (family, 0usize..4).prop_flat_map(|(family, kind)| {
+    let kinds: [fn(Family) -> SetKind; 4] =
+        [SetKind::Address, SetKind::Service, SetKind::Pair, SetKind::Block];
+    (family, proptest::sample::select(kinds.to_vec())).prop_flat_map(|(family, kind)| {
         let element = (addresses(family), addresses(family), 0u8..2, 80u16..82);
         let elements = proptest::collection::vec(element, 0..10);
         elements.prop_map(move |elements| {
-            let kinds: [fn(Family) -> SetKind; 4] =
-                [SetKind::Address, SetKind::Service, SetKind::Pair, SetKind::Block];
-            let kind = kinds[kind](family);
+            let kind = kind(family);
             let all = elements.into_iter().flat_map(|(a, b, protocol, port)| {
                 [
                     Element::Address(a),

@@ -1,5 +1,13 @@
 //! Rulesets as values: how they read, how they differ, and what they do to packets, held against the engine.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail"
+)]
+
 mod diff;
 mod display;
 mod engine;

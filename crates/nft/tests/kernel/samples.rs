@@ -13,6 +13,10 @@ pub(crate) fn address(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
+fn prefix(text: &str) -> ipnet::IpNet {
+    text.parse().expect("a prefix")
+}
+
 pub(crate) fn chain(rules: impl IntoIterator<Item = Rule>) -> Arc<Chain> {
     Arc::new(Chain { base: None, rules: rules.into_iter().collect() })
 }
@@ -104,9 +108,9 @@ fn pod_rules() -> Vec<Rule> {
         vec![Match::Family(Family::V6), Match::Protocol(58)],
         vec![Match::Address(Source, Is, One(address("10.0.0.7")))],
         vec![Match::Address(Source, IsNot, One(address("fd00::7")))],
-        vec![Match::Address(Destination, Is, Prefix("10.0.0.7/20".parse().unwrap()))],
-        vec![Match::Address(Destination, IsNot, Prefix("fd00::/61".parse().unwrap()))],
-        vec![Match::Address(Source, Is, Prefix("0.0.0.0/0".parse().unwrap()))],
+        vec![Match::Address(Destination, Is, Prefix(prefix("10.0.0.7/20")))],
+        vec![Match::Address(Destination, IsNot, Prefix(prefix("fd00::/61")))],
+        vec![Match::Address(Source, Is, Prefix(prefix("0.0.0.0/0")))],
         vec![Match::Address(Source, Is, Named(Family::V4, "addresses4".into()))],
         vec![
             Match::Address(Source, IsNot, Named(Family::V6, "blocks6".into())),
