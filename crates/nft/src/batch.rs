@@ -129,3 +129,106 @@ impl Batch {
         self.bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::diff::diff;
+    use crate::ruleset::{
+        Base, Chain, Element, Family, Hook, Match, Rule, Ruleset, Set, SetKind, Side, Verdict, VerdictMap,
+    };
+
+    fn addresses(from: u32, count: u32) -> Arc<Set> {
+        let elements = (from..from + count).map(|number| Element::Address(Ipv4Addr::from(number).into()));
+        Arc::new(Set::collect(SetKind::Address(Family::V4), elements))
+    }
+
+    /// A hooked chain that dispatches to a chain that looks up a set.
+    fn ruleset(set: &str, content: Arc<Set>) -> Ruleset {
+        let pod = Ipv4Addr::LOCALHOST.into();
+        let lookup = Match::Service(Family::V4, set.into());
+        let base = Some(Base { hook: Hook::Forward, priority: 0 });
+        let dispatch = Rule::new([]).dispatch(Side::Source, Family::V4, "pods");
+        let chain = |base, rule| Arc::new(Chain { base, rules: vec![rule] });
+        Ruleset {
+            sets: BTreeMap::from([(set.into(), content)]),
+            maps: BTreeMap::from([(
+                "pods".into(),
+                VerdictMap {
+                    family: Family::V4,
+                    entries: BTreeMap::from([(pod, Verdict::Goto(format!("pod-{set}").into()))]),
+                },
+            )]),
+            chains: BTreeMap::from([
+                (format!("pod-{set}").into(), chain(None, Rule::new([lookup]).verdict(Verdict::Accept))),
+                ("egress".into(), chain(base, dispatch)),
+            ]),
+        }
+    }
+
+    /// The steps of each batch.
+    fn steps(transaction: &Transaction, limit: usize) -> Vec<Vec<Step>> {
+        let batches = batches(transaction, limit).unwrap();
+        assert!(batches.iter().all(|batch| batch.bytes() <= limit));
+        let steps = |batch: &Batch| {
+            let mut steps = batch.steps.clone();
+            steps.dedup();
+            steps.iter().map(|step| transaction.steps[*step].clone()).collect()
+        };
+        batches.iter().map(steps).collect()
+    }
+
+    #[test]
+    fn what_fits_is_one_batch() {
+        let transaction = diff(&Ruleset::default(), &ruleset("a", addresses(0, 1000)));
+        assert_eq!(steps(&transaction, 1 << 20), [transaction.steps]);
+    }
+
+    #[test]
+    fn what_packets_reach_changes_in_the_last_batch_alone() {
+        let before = ruleset("a", addresses(0, 10));
+        let after = ruleset("b", addresses(0, 100_000));
+        let transaction = diff(&before, &after);
+        let batches = steps(&transaction, 400_000);
+        assert!(batches.len() > 3);
+        let (last, ahead) = batches.split_last().unwrap();
+        let seen = |step: &Step| match step {
+            Step::AddSet(name, _) | Step::AddElements(name, _) => &**name != "b",
+            Step::AddChain(name, base) => base.is_some() || &**name != "pod-b",
+            Step::AddRule(name, _) => &**name != "pod-b",
+            _ => true,
+        };
+        assert!(!ahead.iter().flatten().any(seen), "{ahead:?}");
+        assert_eq!(last.iter().filter(|step| seen(step)).count(), 5, "{last:?}");
+    }
+
+    #[test]
+    fn elements_of_a_set_in_use_go_first_where_they_are_too_many() {
+        let before = ruleset("a", addresses(0, 60_000));
+        let mut after = ruleset("b", addresses(7, 7));
+        after.sets.insert("a".into(), addresses(1 << 20, 60_000));
+        let transaction = diff(&before, &after);
+        let batches = steps(&transaction, 400_000);
+        let (last, first) = batches.split_last().unwrap();
+        assert!(batches.len() > 4);
+        assert!(last.iter().any(|step| matches!(step, Step::DeleteEntries(..))));
+        assert!(!last.iter().any(|step| matches!(step, Step::DeleteElements(..) | Step::AddElements(..))));
+        assert!(first.iter().flatten().any(|step| matches!(step, Step::DeleteElements(..))));
+    }
+
+    #[test]
+    fn what_has_to_be_at_once_and_does_not_fit_is_an_error() {
+        let rules = (0..5000).map(|number| {
+            Rule::new([Match::Protocol(number as u8)]).comment(&"x".repeat(100)).verdict(Verdict::Accept)
+        });
+        let base = Some(Base { hook: Hook::Forward, priority: 0 });
+        let chain = Arc::new(Chain { base, rules: rules.collect() });
+        let chains = BTreeMap::from([("egress".into(), chain)]);
+        let transaction = diff(&Ruleset::default(), &Ruleset { chains, ..Ruleset::default() });
+        assert!(batches(&transaction, 400_000).is_err());
+    }
+}

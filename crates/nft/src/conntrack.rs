@@ -225,3 +225,74 @@ fn detail(protocol: &Attribute<'_>) -> Result<Detail, Malformed> {
     }
     Ok(Detail::None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::netlink::messages;
+    use crate::ruleset::{ICMP, ICMPV6, TCP};
+
+    fn tuple_of(source: &str, destination: &str, protocol: u8, detail: Detail) -> Tuple {
+        Tuple { source: source.parse().unwrap(), destination: destination.parse().unwrap(), protocol, detail }
+    }
+
+    fn entry_of(original: Tuple, reply: Tuple) -> Entry {
+        Entry { original, reply, zone: 3, status: 0, id: 77 }
+    }
+
+    fn translated() -> Entry {
+        let ports = |source, destination| Detail::Ports { source, destination };
+        entry_of(
+            tuple_of("10.0.0.1", "10.96.0.1", TCP, ports(40_000, 80)),
+            tuple_of("10.0.0.2", "10.0.0.1", TCP, ports(8080, 40_000)),
+        )
+    }
+
+    #[test]
+    fn a_flow_through_a_service_is_one_to_the_pod() {
+        let expected = Connection {
+            source: "10.0.0.1".parse().unwrap(),
+            destination: "10.0.0.2".parse().unwrap(),
+            protocol: TCP,
+            port: 8080,
+        };
+        assert_eq!(translated().connection(), expected);
+    }
+
+    #[test]
+    fn what_is_denied_by_now_is_revoked() {
+        let echo = |kind| Detail::Icmp { kind, code: 0, id: 7 };
+        let ping = entry_of(
+            tuple_of("10.0.0.1", "10.0.0.2", ICMP, echo(8)),
+            tuple_of("10.0.0.2", "10.0.0.1", ICMP, echo(0)),
+        );
+        let entries = [ping, translated()];
+        assert_eq!(revoked(&entries, |connection| connection.port == 0), [ping]);
+        assert_eq!(revoked(&entries, |_| false), []);
+    }
+
+    /// The message that ends a flow names it as the kernel does.
+    #[test]
+    fn the_entry_that_is_deleted_is_the_one_that_was_read() {
+        let echo = Detail::Icmp { kind: 128, code: 0, id: 513 };
+        let entries = [
+            translated(),
+            entry_of(
+                tuple_of("fd00::1", "fd00::2", ICMPV6, echo),
+                tuple_of("fd00::2", "fd00::1", ICMPV6, echo),
+            ),
+            entry_of(
+                tuple_of("fd00::1", "fd00::2", 47, Detail::None),
+                tuple_of("fd00::2", "fd00::1", 47, Detail::None),
+            ),
+        ];
+        for entry in entries {
+            // The reply is not part of a deletion, and without one it is no entry.
+            let mut message = delete(&entry);
+            message.nested(number::REPLY, |reply| write_tuple(reply, &entry.reply));
+            let bytes = message.encode(1).unwrap();
+            let received = messages(&bytes).next().unwrap().unwrap();
+            assert_eq!(super::entry(&received), Ok(entry));
+        }
+    }
+}

@@ -401,22 +401,28 @@ fn spelled_once(matches: Vec<Match>) -> Vec<Match> {
     spelled_once_with(matches, None)
 }
 
-/// Without the matches that others imply.
+/// Without the matches that others imply or repeat.
 fn spelled_once_with(matches: Vec<Match>, dispatched: Option<Family>) -> Vec<Match> {
     let families: Vec<Family> = matches.iter().filter_map(Match::family).chain(dispatched).collect();
     let protocols: Vec<u8> = matches.iter().filter_map(Match::protocol).collect();
-    let said_elsewhere = |condition: &Match| match condition {
-        Match::Family(family) => families.contains(family),
-        Match::Protocol(protocol) => protocols.contains(protocol),
-        Match::State(_)
-        | Match::Address(..)
-        | Match::Service(..)
-        | Match::Pair(..)
-        | Match::Port(..)
-        | Match::TcpFlags { .. }
-        | Match::Icmpv6(..) => false,
-    };
-    matches.into_iter().filter(|condition| !said_elsewhere(condition)).collect()
+    let mut kept: Vec<Match> = Vec::with_capacity(matches.len());
+    for condition in matches {
+        let said = match &condition {
+            Match::Family(family) => families.contains(family) || kept.contains(&condition),
+            Match::Protocol(protocol) => protocols.contains(protocol) || kept.contains(&condition),
+            Match::State(_)
+            | Match::Address(..)
+            | Match::Service(..)
+            | Match::Pair(..)
+            | Match::Port(..)
+            | Match::TcpFlags { .. }
+            | Match::Icmpv6(..) => false,
+        };
+        if !said {
+            kept.push(condition);
+        }
+    }
+    kept
 }
 
 /// What fits of a text, with what `nft` can't write replaced.
