@@ -14,7 +14,7 @@ use super::report::{Answer, Expectation, Kernel, Line};
 /// A row, and what became of each of its pairs.
 pub(crate) struct Asked {
     pub(crate) row: Row,
-    pub(crate) seen: Vec<lab::run::Seen>,
+    pub(crate) seen: Vec<lab::Seen>,
 }
 
 /// What the kernel said of each flow in a state, by the flow's ends.
@@ -37,7 +37,7 @@ pub(crate) fn lines(index: &Index, asked: &[Asked], expected: Option<&Expected>,
     asked.iter().flat_map(of_row).map(line).collect()
 }
 
-fn answer(index: &Index, row: &Row, pair: &Pair, seen: &lab::run::Seen, expected: Option<&Expected>) -> Answer {
+fn answer(index: &Index, row: &Row, pair: &Pair, seen: &lab::Seen, expected: Option<&Expected>) -> Answer {
     let engine = seen.decision;
     let twin = pair.twin.map(|flow| index.decide(&flow));
     let twin = twin.filter(|twin| twin.verdict() != engine.verdict());

@@ -60,6 +60,15 @@ fn name(namespace: &str, workload: &Workload, is_shared: bool) -> Text {
     }
 }
 
+/// On which ports a pod is asked.
+pub fn listening(pod: &Endpoint, ports: &PodPorts) -> Vec<ProtocolPort> {
+    match ports {
+        PodPorts::These(ports) => distinct(ports.iter().copied()),
+        PodPorts::Containers if pod.ports.is_empty() => vec![UNNAMED],
+        PodPorts::Containers => distinct(pod.ports.iter().map(|port| (port.protocol, port.port))),
+    }
+}
+
 fn distinct(ports: impl Iterator<Item = ProtocolPort>) -> Vec<ProtocolPort> {
     let mut seen = Vec::new();
     for port in ports {
@@ -96,12 +105,8 @@ impl Group {
 
 impl Member {
     fn pod(pod: &Endpoint, ports: &PodPorts) -> Self {
-        let ports = match ports {
-            PodPorts::These(ports) => distinct(ports.iter().copied()),
-            PodPorts::Containers if pod.ports.is_empty() => vec![UNNAMED],
-            PodPorts::Containers => distinct(pod.ports.iter().map(|port| (port.protocol, port.port))),
-        };
-        Member { who: Actor::Pod(pod.id.clone()), ports, addresses: pod.addresses.clone() }
+        let who = Actor::Pod(pod.id.clone());
+        Member { who, ports: listening(pod, ports), addresses: pod.addresses.clone() }
     }
 
     /// The flow from here to `to`; `None` where they share no address family that is asked.

@@ -15,6 +15,7 @@ use std::fmt;
 use crate::model::{Cluster, EndpointId, Family, Flow, Protocol, Text};
 
 use groups::{Group, groups};
+pub use groups::listening;
 pub use split::{Part, split};
 
 /// A protocol and a destination port.
