@@ -61,6 +61,14 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Whether our table is as we make it: neither dormant nor owned by a process.
+pub(crate) fn table(message: &Received<'_>) -> Result<Option<()>, DecodeError> {
+    match Fields::of_message(message)?.number(wire::table::FLAGS)? {
+        0 => Ok(Some(())),
+        _ => Err(foreign("table", TABLE)),
+    }
+}
+
 /// A chain's name and hook; `None` for another table's.
 pub(crate) fn chain(message: &Received<'_>) -> Result<Option<(Name, Option<Base>)>, DecodeError> {
     let fields = Fields::of_message(message)?;
@@ -477,6 +485,7 @@ fn readings_of(message: &Received<'_>) -> usize {
     let made_sense = [
         message.sort().is_ok(),
         elements && sizes > 0,
+        table(message).is_ok(),
         chain(message).is_ok_and(|chain| chain.is_some()),
         set(message).is_ok_and(|set| set.is_some()),
         rule == Some(true),

@@ -11,7 +11,7 @@ use crate::transaction::{Step, Transaction};
 ///
 /// The order is one the kernel takes: what is new comes before what names it, and what goes does so after
 /// the last that named it. Up to the first step that a packet could notice, all steps fill sets and chains
-/// that nothing names yet, so that they can be committed ahead ([`crate::batch`]).
+/// that nothing names yet, so that they can be committed ahead (`batch`).
 pub fn diff(current: &Ruleset, wanted: &Ruleset) -> Transaction {
     if redefined(current, wanted) {
         return Transaction::replace(wanted);

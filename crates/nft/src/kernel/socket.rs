@@ -141,7 +141,14 @@ impl Socket {
         self.send(&bytes)?;
         let mut done = false;
         let mut refused = None;
-        while let Some(datagram) = self.receive()? {
+        loop {
+            let datagram = match self.receive() {
+                Ok(Some(datagram)) => datagram,
+                Ok(None) => break,
+                // Refusals came faster than they were read. The first ones are there.
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => continue,
+                Err(error) => return Err(error.into()),
+            };
             for message in messages(datagram) {
                 let message = message?;
                 let index = message.sequence.wrapping_sub(first) as usize;

@@ -58,7 +58,7 @@ pub fn read(socket: &mut Socket) -> Result<(Option<Ruleset>, u32), ReadError> {
 }
 
 fn read_once(socket: &mut Socket) -> Result<Option<Ruleset>, ReadError> {
-    if !exists(socket, &get_table())? {
+    if one(socket, &get_table(), decode::table)?.is_none() {
         return Ok(None);
     }
     let heads = collect(socket, &encode::in_table(wire::GET_SET, 0), decode::set)?;

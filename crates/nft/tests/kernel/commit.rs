@@ -223,13 +223,22 @@ fn a_foreign_change_is_noticed() -> Outcome {
 
 fn what_is_not_ours_in_our_table_is_replaced() -> Outcome {
     let mut committer = Committer::open()?;
-    committer.sync(&everything())?;
-    let rule = ["insert", "rule", "inet", "portcullis", "egress", "meta", "mark", "7", "accept"];
-    let Some(answer) = nft(&rule, None) else { return Ok(()) };
-    answer?;
-    assert!(read(&mut socket()?).is_err());
-    committer.sync(&everything())?;
-    assert_eq!(current()?, Some(everything()));
+    for command in [
+        "insert rule inet portcullis egress meta mark 7 accept",
+        "insert rule inet portcullis egress tcp dport != 80 accept",
+        "add rule inet portcullis pod log prefix \"to syslog\"",
+        "add set inet portcullis theirs { type ipv4_addr; flags timeout; }",
+        "add chain inet portcullis theirs { type filter hook output priority 0; }",
+        "add chain inet portcullis egress { policy drop; }",
+        "add table inet portcullis { flags dormant; }",
+    ] {
+        committer.sync(&everything())?;
+        let Some(answer) = nft(&[command], None) else { return Ok(()) };
+        answer?;
+        assert!(read(&mut socket()?).is_err(), "{command}");
+        committer.sync(&everything())?;
+        assert_eq!(current()?, Some(everything()), "{command}");
+    }
     Ok(())
 }
 

@@ -149,6 +149,7 @@ fn pod_rules() -> Vec<Rule> {
     ];
     let mut rules: Vec<Rule> = matches.into_iter().map(|matches| Rule::new(matches).counted()).collect();
     rules.push(Rule::new([]).logged(log("0123456789abcdef", 0)));
+    rules.push(Rule::new([]).logged(log(&"é".repeat(100), 65535)));
     rules
         .push(Rule::new([]).verdict(Verdict::Jump("other".into())).comment("NetworkPolicy shop/web, rule 1"));
     rules.push(Rule::new([Match::Protocol(1)]).verdict(Verdict::Return).comment(&"é".repeat(100)));
