@@ -1,5 +1,6 @@
 //! What policies mean, tested from outside.
 
+mod histories;
 mod random_worlds;
 mod small_worlds;
 mod worlds;

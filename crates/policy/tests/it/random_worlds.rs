@@ -1,10 +1,8 @@
-//! Random large worlds: the specification and the programs agree, and how a cluster came about never shows.
-
-use std::collections::BTreeMap;
+//! Random large worlds: the specification and the programs agree, reason included.
 
 use policy::decision::{Reason, RuleName};
-use policy::index::{Change, Index};
-use policy::model::{Cluster, RuleId};
+use policy::index::Index;
+use policy::model::RuleId;
 use policy::spec;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -27,46 +25,6 @@ proptest! {
     }
 }
 
-proptest! {
-    #![proptest_config(config(128))]
-
-    #[test]
-    fn an_index_hangs_on_the_cluster_and_not_on_its_history(
-        before in cluster(),
-        between in cluster(),
-        end in cluster(),
-        order in vec(any::<prop::sample::Index>(), 1..64),
-    ) {
-        let expected = Index::compile(&end).snapshot();
-        let history = history(&[&before, &between], &end, &order);
-
-        let mut one_by_one = Index::default();
-        for change in &history {
-            one_by_one.apply(change.clone());
-        }
-        prop_assert_eq!(one_by_one.snapshot(), expected.clone(), "one by one");
-
-        let mut split = Index::default();
-        for batch in history.chunks(order.len()) {
-            split.apply_all(batch.to_vec());
-        }
-        prop_assert_eq!(split.snapshot(), expected.clone(), "in batches of {}", order.len());
-
-        let mut twice = Index::default();
-        twice.apply_all(history.iter().flat_map(|change| [change.clone(), change.clone()]));
-        prop_assert_eq!(twice.snapshot(), expected, "each twice");
-    }
-
-    #[test]
-    fn a_change_that_changes_nothing_is_an_empty_delta(end in cluster()) {
-        let mut index = Index::compile(&end);
-        for change in changes(&end).into_values() {
-            let delta = index.apply(change);
-            prop_assert!(delta.is_empty(), "{:?}", delta);
-        }
-    }
-}
-
 /// A reason by way of its name: what the index says about an id must lead back to it.
 fn named(index: &Index, reason: Reason) -> Reason {
     match reason {
@@ -79,63 +37,5 @@ fn named(index: &Index, reason: Reason) -> Reason {
             }
         },
         Reason::NoPolicy | Reason::Exempt(_) => reason,
-    }
-}
-
-/// A way to `end` over other states: each object goes through its versions in them, and objects of `end` end
-/// as they are there, others are gone. Objects take turns as `order` has it.
-fn history(states: &[&Cluster], end: &Cluster, order: &[prop::sample::Index]) -> Vec<Change> {
-    let mut lives: BTreeMap<String, Vec<Change>> = BTreeMap::new();
-    for state in states {
-        for (object, change) in changes(state) {
-            lives.entry(object).or_default().extend([change.clone(), gone(&change), change]);
-        }
-    }
-    let mut last = changes(end);
-    for (object, life) in &mut lives {
-        let goes = || life.last().map(gone);
-        let end = last.remove(object).or_else(goes);
-        life.extend(end);
-    }
-    lives.extend(last.into_iter().map(|(object, change)| (object, vec![change])));
-    interleaved(lives.into_values().map(Vec::into_iter).collect(), order)
-}
-
-fn interleaved(mut lives: Vec<std::vec::IntoIter<Change>>, order: &[prop::sample::Index]) -> Vec<Change> {
-    let mut history = Vec::new();
-    for turn in order.iter().cycle() {
-        if lives.is_empty() {
-            break;
-        }
-        // All lives move on by one, so that a short order doesn't play the same few to their end.
-        lives.rotate_left(1);
-        let at = turn.index(lives.len());
-        match lives[at].next() {
-            Some(change) => history.push(change),
-            None => drop(lives.swap_remove(at)),
-        }
-    }
-    history
-}
-
-/// All objects of a cluster as having come, each under its name.
-fn changes(cluster: &Cluster) -> BTreeMap<String, Change> {
-    let namespaces = cluster.namespaces.values().cloned().map(Change::Namespace);
-    let nodes = cluster.nodes.values().cloned().map(Change::Node);
-    let pods = cluster.endpoints.values().cloned().map(|pod| Change::Endpoint(Box::new(pod)));
-    let policies = cluster.policies.values().cloned().map(|policy| Change::Policy(Box::new(policy)));
-    let all = namespaces.chain(nodes).chain(pods).chain(policies);
-    all.map(|change| (format!("{:?}", gone(&change)), change)).collect()
-}
-
-fn gone(change: &Change) -> Change {
-    match change {
-        Change::Namespace(namespace) => Change::NamespaceGone(namespace.name.clone()),
-        Change::Node(node) => Change::NodeGone(node.name.clone()),
-        Change::Endpoint(pod) => Change::EndpointGone(pod.id.clone()),
-        Change::Policy(policy) => Change::PolicyGone(policy.id.clone()),
-        Change::NamespaceGone(_) | Change::NodeGone(_) | Change::EndpointGone(_) | Change::PolicyGone(_) => {
-            change.clone()
-        }
     }
 }
