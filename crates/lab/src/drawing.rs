@@ -80,7 +80,8 @@ impl Drawing {
                 if !pod.host_network {
                     return Some(pod.name.clone());
                 }
-                let mut there = self.plan.pods.iter().filter(|other| other.host_network && other.node == pod.node);
+                let mut there =
+                    self.plan.pods.iter().filter(|other| other.host_network && other.node == pod.node);
                 there.find(|other| other.listen.contains(&(protocol, port))).map(|other| other.name.clone())
             }
         }
@@ -106,7 +107,8 @@ impl Drawing {
             return Err(DrawingError::NoNode { pod: name });
         };
         let listen = listening(pod, ports);
-        let wanted = PodPlan { name, node, addresses: pod.addresses.clone(), host_network: pod.host_network, listen };
+        let wanted =
+            PodPlan { name, node, addresses: pod.addresses.clone(), host_network: pod.host_network, listen };
         let actor = Actor::Pod(pod.id.clone());
         let there = match self.ends.get(&actor) {
             Some(End::Pod(place)) => self.plan.pods.get_mut(*place),
@@ -135,7 +137,9 @@ impl Drawing {
             Some(End::Node(_) | End::Pod(_)) | None => None,
         };
         match there {
-            Some(there) if there.addresses == wanted.addresses => add_ports(&mut there.listen, &wanted.listen),
+            Some(there) if there.addresses == wanted.addresses => {
+                add_ports(&mut there.listen, &wanted.listen)
+            }
             Some(_) => return Err(DrawingError::Moved { name: wanted.name }),
             None => {
                 self.ends.insert(actor, End::Host(self.plan.hosts.len()));
@@ -169,7 +173,8 @@ impl PodPlan {
 /// address is another's already (D12).
 fn runs(pod: &Endpoint, cluster: &Cluster) -> bool {
     let is_taken = || {
-        let mut live = cluster.endpoints.values().filter(|other| other.phase == Phase::Live && !other.host_network);
+        let mut live =
+            cluster.endpoints.values().filter(|other| other.phase == Phase::Live && !other.host_network);
         live.any(|other| other.addresses.iter().any(|address| pod.addresses.contains(address)))
     };
     match pod.phase {
@@ -184,5 +189,93 @@ fn add_ports(there: &mut Vec<(Protocol, u16)>, more: &[(Protocol, u16)]) {
         if !there.contains(port) {
             there.push(*port);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use policy::model::{EndpointId, Flow, Labels, Workload};
+
+    use super::*;
+
+    const PORTS: PodPorts = PodPorts::Containers;
+
+    fn pod(name: &str, address: &str) -> Endpoint {
+        Endpoint {
+            id: EndpointId { namespace: "shop".into(), name: name.into() },
+            labels: Labels::default(),
+            service_account: "default".into(),
+            addresses: vec![address.parse().unwrap()],
+            addresses_made_up: false,
+            ports: Vec::new(),
+            node: Some("node".into()),
+            host_network: false,
+            phase: Phase::Live,
+            workload: Workload { kind: "Pod".into(), name: name.into() },
+        }
+    }
+
+    fn cluster(pods: Vec<Endpoint>) -> Cluster {
+        let addresses = vec!["172.18.0.2".parse::<IpAddr>().unwrap()];
+        let node = Node { name: "node".into(), labels: Labels::default(), addresses, pod_cidrs: Vec::new() };
+        Cluster {
+            nodes: [(node.name.clone(), node)].into_iter().collect(),
+            endpoints: pods.into_iter().map(|pod| (pod.id.clone(), pod)).collect(),
+            ..Cluster::default()
+        }
+    }
+
+    fn drawn(states: &[Cluster]) -> Result<Drawing, DrawingError> {
+        states.iter().try_fold(Drawing::default(), |drawing, state| drawing.and(state, &PORTS))
+    }
+
+    fn names(drawing: &Drawing) -> Vec<&str> {
+        drawing.plan().pods.iter().map(|pod| pod.name.as_str()).collect()
+    }
+
+    #[test]
+    fn one_drawing_serves_states_in_which_nobody_moves() {
+        let (a, b) = (pod("a", "10.0.0.1"), pod("b", "10.0.0.2"));
+        let states = [cluster(vec![a.clone()]), cluster(vec![a, b.clone()]), cluster(vec![b])];
+        assert_eq!(names(&drawn(&states).unwrap()), ["shop/a", "shop/b"]);
+    }
+
+    #[test]
+    fn who_moves_needs_another_drawing() {
+        let states = [cluster(vec![pod("a", "10.0.0.1")]), cluster(vec![pod("a", "10.0.0.2")])];
+        assert_eq!(drawn(&states).unwrap_err(), DrawingError::Moved { name: "shop/a".into() });
+        let states = [cluster(vec![pod("a", "10.0.0.1")]), cluster(vec![pod("b", "10.0.0.1")])];
+        assert_eq!(drawn(&states).unwrap_err(), DrawingError::SharedAddress { name: "shop/b".into() });
+    }
+
+    #[test]
+    fn a_pod_that_ended_or_goes_away_leaves_its_address_to_the_live_one() {
+        let ended = Endpoint { phase: Phase::Ended, ..pod("a", "10.0.0.1") };
+        let going = Endpoint { phase: Phase::Terminating, ..pod("b", "10.0.0.1") };
+        let alone = Endpoint { phase: Phase::Terminating, ..pod("c", "10.0.0.3") };
+        let state = cluster(vec![ended, going, alone, pod("d", "10.0.0.1")]);
+        assert_eq!(names(&drawn(&[state]).unwrap()), ["shop/c", "shop/d"]);
+    }
+
+    #[test]
+    fn a_pod_needs_a_node() {
+        let lost = Endpoint { node: None, ..pod("a", "10.0.0.1") };
+        let error = drawn(&[cluster(vec![lost])]).unwrap_err();
+        assert_eq!(error, DrawingError::NoNode { pod: "shop/a".into() });
+    }
+
+    #[test]
+    fn of_two_pods_on_their_nodes_network_the_first_answers() {
+        let host = |name| Endpoint { host_network: true, ..pod(name, "172.18.0.2") };
+        let drawing = drawn(&[cluster(vec![host("a"), host("b"), pod("c", "10.0.0.1")])]).unwrap();
+        let actor = |name: &str| Actor::Pod(EndpointId { namespace: "shop".into(), name: name.into() });
+        let flow =
+            Flow::direct("10.0.0.1".parse().unwrap(), "172.18.0.2".parse().unwrap(), Protocol::Tcp, 80);
+        let pair = Pair { source: actor("c"), destination: actor("b"), flow, twin: None };
+        assert_eq!(drawing.probe(&pair).unwrap().expect, "shop/a");
+        let absent = Pair { source: actor("x"), ..pair };
+        assert_eq!(drawing.probe(&absent), None);
     }
 }

@@ -83,3 +83,13 @@ fn described(row: &ExpectedRow) -> String {
         row.line, row.key.source, row.key.destination, row.verdict
     )
 }
+
+/// What the kernel said, with the rule that its log named.
+fn kernel(outcome: &lab::Outcome) -> Kernel {
+    match outcome {
+        lab::Outcome::Allowed => Kernel::Allowed,
+        lab::Outcome::Refused => Kernel::Refused,
+        lab::Outcome::Denied { by } => Kernel::Denied(by.as_deref().and_then(nft::lower::logged_rule)),
+        lab::Outcome::Failed(cause) => Kernel::Failed(cause.clone()),
+    }
+}
