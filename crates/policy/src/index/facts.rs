@@ -125,7 +125,7 @@ impl Index {
         // Members are needed below: of a subject that goes, the pods get another program.
         self.note_members(compiled.subject, pending);
         for peer in compiled.peers() {
-            self.drop_peer(&peer, compiled.subject, pending);
+            self.drop_peer(&peer, pending);
         }
         for mention in compiled.mentions() {
             if self.mentions.drop(&mention) {
@@ -139,7 +139,7 @@ impl Index {
 
     /// Counts one use of a set of peers less. With the last one the set leaves the identities that were in
     /// it; where it was a policy's subject, they get another program.
-    fn drop_peer(&mut self, peer: &Peer, subject: PeerId, pending: &mut Pending) {
+    fn drop_peer(&mut self, peer: &Peer, pending: &mut Pending) {
         let id = peer_id(peer);
         let Some(members) = self.peers.last_members(id) else {
             self.peers.drop(peer);
@@ -153,7 +153,8 @@ impl Index {
                 entry.selectors.retain(|listed| *listed != id);
             }
         }
-        if id == subject {
+        // The policy may have gone earlier in the same batch, while a rule of another one still used the set.
+        if pending.subjects.contains(&id) {
             pending.identities.extend(&members);
         }
         pending.blocks.extend(block(peer));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use policy::decision::{Decision, Reason, Ruling, Verdict};
 use policy::index::{Change, Index};
-use policy::model::{Cluster, Direction, Flow, Labels, Protocol, Selector};
+use policy::model::{Action, Cluster, Direction, Flow, Labels, Peer, Peers, Ports, Protocol, Selector};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -30,6 +30,24 @@ fn n28_deleting_the_last_policy_that_selects_a_pod_ends_its_isolation() {
     index.apply(Change::PolicyGone(last.id));
     let Decision { ingress, .. } = index.decide(&from_outside);
     assert_eq!(ingress, Ruling::accept(Reason::NoPolicy));
+}
+
+/// The subject of the first is a peer of the second, so that the selector outlives the first policy and goes
+/// with the second, in one batch.
+#[test]
+fn policies_that_go_together_take_their_programs_with_them() {
+    let pods = [worlds::pod("x/a", Labels::default(), "n1", &["10.0.0.1"], &[])];
+    let here = Selector::namespace("x");
+    let closed = worlds::network_policy("x", "closed", Selector::everything(), Some(vec![]), None);
+    let peers = Peers::Of(vec![Peer::Pods(here)]);
+    let rules = vec![worlds::rule(Action::Accept, peers, Ports::Any)];
+    let other = worlds::network_policy("y", "other", Selector::everything(), Some(rules), None);
+    let gone = [closed.id.clone(), other.id.clone()].map(Change::PolicyGone);
+    let open = worlds::cluster(vec![], pods.clone().into(), vec![]);
+
+    let mut index = Index::compile(&worlds::cluster(vec![], pods.into(), vec![closed, other]));
+    index.apply_all(gone);
+    assert_eq!(index.snapshot(), Index::compile(&open).snapshot());
 }
 
 proptest! {

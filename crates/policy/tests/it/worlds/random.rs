@@ -21,13 +21,17 @@ const VALUES: [&str; 3] = ["a", "b", ""];
 const PORT_NAMES: [&str; 2] = ["web", "dns"];
 const PORTS: [u16; 4] = [53, 80, 81, 8080];
 
-/// So many cases, always the same ones unless `PROPTEST_RNG_SEED` says otherwise.
+/// So many cases, always the same ones; `PROPTEST_CASES` and `PROPTEST_RNG_SEED` ask for others.
 pub(crate) fn config(cases: u32) -> Config {
-    let mut config = Config::with_cases(cases);
-    if std::env::var_os("PROPTEST_RNG_SEED").is_none() {
+    let given = |name| std::env::var_os(name).is_some();
+    let mut config = Config { failure_persistence: None, ..Config::default() };
+    if !given("PROPTEST_CASES") {
+        config.cases = cases;
+    }
+    if !given("PROPTEST_RNG_SEED") {
         config.rng_seed = RngSeed::Fixed(20_261_123);
     }
-    Config { failure_persistence: None, ..config }
+    config
 }
 
 /// A cluster with policies of every tier.
