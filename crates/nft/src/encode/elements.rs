@@ -28,9 +28,16 @@ pub(super) fn elements(kind: u16, flags: u16, name: &str, set: &Set) -> Vec<Mess
     })
 }
 
-/// Asks for those elements of a set that are named.
+/// Asks for elements of a set, each in a message of its own: the kernel stops at the first that isn't there.
 pub(crate) fn get_elements(name: &str, set: &Set) -> Vec<Message> {
-    elements(wire::GET_ELEMENT, 0, name, set)
+    raw_elements(set).map(|element| get_element(name, &element)).collect()
+}
+
+fn get_element(name: &str, element: &RawElement) -> Message {
+    let mut message = in_table(wire::GET_ELEMENT, 0);
+    message.str(wire::element::SET, name);
+    message.nested(wire::element::LIST, |list| write_element(list, element));
+    message
 }
 
 pub(super) fn add_entries(name: &str, entries: &BTreeMap<IpAddr, Verdict>) -> Vec<Message> {
@@ -50,13 +57,9 @@ pub(super) fn delete_entries(name: &str, entries: &BTreeMap<IpAddr, Verdict>) ->
     })
 }
 
-/// Asks for those entries of a map that are named.
+/// Asks for entries of a map, as for elements.
 pub(crate) fn get_entries(name: &str, addresses: impl Iterator<Item = IpAddr>) -> Vec<Message> {
-    element_lists(addresses.map(|address| raw_entry(address, None)), || {
-        let mut message = in_table(wire::GET_ELEMENT, 0);
-        message.str(wire::element::SET, name);
-        message
-    })
+    addresses.map(|address| get_element(name, &raw_entry(address, None))).collect()
 }
 
 fn raw_entry(address: IpAddr, verdict: Option<Verdict>) -> RawElement {

@@ -134,6 +134,31 @@ impl Socket {
         &mut self,
         batch: &[Message],
         acknowledged: usize,
+        each: impl FnMut(&Received<'_>) -> Result<(), Malformed>,
+    ) -> Result<(), RequestError> {
+        self.converse(batch, acknowledged, |_| false, each)
+    }
+
+    /// Asks for single objects, and gives those that exist to `each`. There may be none.
+    pub fn ask(
+        &mut self,
+        questions: &[Message],
+        mut each: impl FnMut(&Received<'_>) -> Result<(), Malformed>,
+    ) -> Result<(), RequestError> {
+        // So many answers fit into the smallest receive buffer.
+        const AT_ONCE: usize = 64;
+        for questions in questions.chunks(AT_ONCE) {
+            self.converse(questions, questions.len() - 1, |errno| errno == libc::ENOENT, &mut each)?;
+        }
+        Ok(())
+    }
+
+    /// Sends messages together and reads all answers. Some refusals are answers too.
+    fn converse(
+        &mut self,
+        batch: &[Message],
+        acknowledged: usize,
+        is_answer: impl Fn(i32) -> bool,
         mut each: impl FnMut(&Received<'_>) -> Result<(), Malformed>,
     ) -> Result<(), RequestError> {
         let first = self.reserve(batch.len());
@@ -158,6 +183,7 @@ impl Socket {
                 match message.sort()? {
                     Sort::Object => each(&message)?,
                     Sort::Acknowledged => done |= index == acknowledged,
+                    Sort::Refused(refusal) if is_answer(refusal.errno) => done |= index == acknowledged,
                     Sort::Refused(refusal) => {
                         refused.get_or_insert((index, refusal));
                     }

@@ -38,7 +38,7 @@ impl From<Malformed> for ReadError {
 /// The number of the kernel's ruleset: one more with each transaction, whoever's it is.
 pub fn generation(socket: &mut Socket) -> Result<u32, RequestError> {
     let mut generation = None;
-    ask(socket, &encode::object(wire::GET_GENERATION, 0), |message| {
+    socket.ask(&[encode::object(wire::GET_GENERATION, 0)], |message| {
         generation = Some(decode::generation(message)?);
         Ok(())
     })?;
@@ -138,9 +138,7 @@ pub(crate) fn set(socket: &mut Socket, name: &str, kind: SetKind) -> Result<Set,
 /// Those of these elements that a set holds, without reading the others. Not for blocks.
 pub(crate) fn elements(socket: &mut Socket, name: &str, of: &Set) -> Result<Set, ReadError> {
     let mut found = Keys::default();
-    for message in encode::get_elements(name, of) {
-        get(socket, &message, |message| found.read(message))?;
-    }
+    socket.ask(&encode::get_elements(name, of), |message| found.read(message))?;
     Ok(found.set(of.kind()))
 }
 
@@ -152,9 +150,7 @@ pub(crate) fn entries(
     addresses: impl Iterator<Item = IpAddr>,
 ) -> Result<BTreeMap<IpAddr, Verdict>, ReadError> {
     let mut found = Keys::default();
-    for message in encode::get_entries(name, addresses) {
-        get(socket, &message, |message| found.read(message))?;
-    }
+    socket.ask(&encode::get_entries(name, addresses), |message| found.read(message))?;
     Ok(found.map(family))
 }
 
@@ -234,7 +230,7 @@ fn one<T>(
     decode: impl Fn(&Received<'_>) -> Result<Option<T>, DecodeError>,
 ) -> Result<Option<T>, ReadError> {
     let mut found = None;
-    get(socket, message, |message| {
+    socket.ask(std::slice::from_ref(message), |message| {
         found = Some(decode(message));
         Ok(())
     })?;
@@ -242,29 +238,10 @@ fn one<T>(
 }
 
 fn exists(socket: &mut Socket, message: &Message) -> Result<bool, RequestError> {
-    match ask(socket, message, |_| Ok(())) {
-        Ok(()) => Ok(true),
-        Err(error) if error.errno() == Some(libc::ENOENT) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// Asks for something that may not exist.
-fn get(
-    socket: &mut Socket,
-    message: &Message,
-    each: impl FnMut(&Received<'_>) -> Result<(), Malformed>,
-) -> Result<(), RequestError> {
-    match ask(socket, message, each) {
-        Err(error) if error.errno() == Some(libc::ENOENT) => Ok(()),
-        result => result,
-    }
-}
-
-fn ask(
-    socket: &mut Socket,
-    message: &Message,
-    each: impl FnMut(&Received<'_>) -> Result<(), Malformed>,
-) -> Result<(), RequestError> {
-    socket.exchange(std::slice::from_ref(message), 0, each)
+    let mut found = false;
+    socket.ask(std::slice::from_ref(message), |_| {
+        found = true;
+        Ok(())
+    })?;
+    Ok(found)
 }

@@ -1,7 +1,6 @@
 //! `apply(a, diff(a, b)) == b`, and no step more than that takes.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use nft::diff::diff;
@@ -12,73 +11,8 @@ use nft::ruleset::{
 use nft::transaction::{Step, Transaction, apply};
 use proptest::prelude::*;
 
+use crate::random::{rulesets, sets};
 use crate::samples::{address, everything, large};
-
-fn addresses(family: Family) -> BoxedStrategy<IpAddr> {
-    let near = 0u8..12;
-    match family {
-        Family::V4 => near.prop_map(|low| Ipv4Addr::new(10, 0, 0, low).into()).boxed(),
-        Family::V6 => near.prop_map(|low| Ipv6Addr::from(0xfd00 << 112 | u128::from(low)).into()).boxed(),
-    }
-}
-
-fn sets() -> impl Strategy<Value = Arc<Set>> {
-    let family = prop_oneof![Just(Family::V4), Just(Family::V6)];
-    let kinds: [fn(Family) -> SetKind; 4] =
-        [SetKind::Address, SetKind::Service, SetKind::Pair, SetKind::Block];
-    (family, proptest::sample::select(kinds.to_vec())).prop_flat_map(|(family, kind)| {
-        let element = (addresses(family), addresses(family), 0u8..2, 80u16..82);
-        let elements = proptest::collection::vec(element, 0..10);
-        elements.prop_map(move |elements| {
-            let kind = kind(family);
-            let all = elements.into_iter().flat_map(|(a, b, protocol, port)| {
-                [
-                    Element::Address(a),
-                    Element::Service(a, protocol, port),
-                    Element::Pair(a, b),
-                    Element::Block(a.min(b), a.max(b)),
-                ]
-            });
-            Arc::new(Set::collect(kind, all))
-        })
-    })
-}
-
-fn chains() -> impl Strategy<Value = Arc<Chain>> {
-    let hooked = (prop_oneof![Just(Hook::Forward), Just(Hook::Input)], -1..2)
-        .prop_map(|(hook, priority)| Base { hook, priority });
-    let base = proptest::option::weighted(0.3, hooked);
-    let rule = (80u16..84, any::<bool>()).prop_map(|(port, accept)| {
-        let verdict = if accept { Verdict::Accept } else { Verdict::Drop };
-        Rule::new([Match::Port(TCP, Ports::one(port))]).verdict(verdict)
-    });
-    let rules = proptest::collection::vec(rule, 0..4);
-    (base, rules).prop_map(|(base, rules)| Arc::new(Chain { base, rules }))
-}
-
-fn maps() -> impl Strategy<Value = VerdictMap> {
-    prop_oneof![Just(Family::V4), Just(Family::V6)].prop_flat_map(|family| {
-        let verdict = prop_oneof![Just(Verdict::Accept), Just(Verdict::Goto("c0".into()))];
-        proptest::collection::btree_map(addresses(family), verdict, 0..5)
-            .prop_map(move |entries| VerdictMap { family, entries })
-    })
-}
-
-fn named<T: std::fmt::Debug>(
-    letter: &'static str,
-    value: impl Strategy<Value = T>,
-) -> impl Strategy<Value = BTreeMap<Name, T>> {
-    let name = (0..4).prop_map(move |number| Name::from(format!("{letter}{number}")));
-    proptest::collection::btree_map(name, value, 0..4)
-}
-
-fn rulesets() -> impl Strategy<Value = Ruleset> {
-    (named("s", sets()), named("m", maps()), named("c", chains())).prop_map(|(sets, maps, chains)| Ruleset {
-        sets,
-        maps,
-        chains,
-    })
-}
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]

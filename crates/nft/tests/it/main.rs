@@ -11,6 +11,8 @@
 mod diff;
 mod display;
 mod engine;
+#[path = "../kernel/random.rs"]
+mod random;
 #[path = "../kernel/samples.rs"]
 mod samples;
 mod stray;

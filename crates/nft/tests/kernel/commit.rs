@@ -7,6 +7,10 @@ use nft::kernel::{Committer, Protocol, Socket, counters, read};
 use nft::ruleset::{Element, Family, Match, Rule, Ruleset, Set, SetKind, TCP, Verdict};
 use nft::transaction::Step;
 
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+
+use super::random::rulesets;
 use super::samples::{address, chain, everything, large};
 use crate::nft;
 
@@ -14,7 +18,7 @@ type Outcome = Result<(), Failed>;
 type Test = (&'static str, fn() -> Outcome);
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [Test; 12] = [
+    let tests: [Test; 13] = [
         ("what_is_written_is_read", what_is_written_is_read),
         ("nft_reads_what_is_written", nft_reads_what_is_written),
         ("nft_accepts_what_is_displayed", nft_accepts_what_is_displayed),
@@ -22,6 +26,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ("nothing_to_do_is_nothing_done", nothing_to_do_is_nothing_done),
         ("a_change_carries_what_changed", a_change_carries_what_changed),
         ("any_part_can_change_into_any_other", any_part_can_change_into_any_other),
+        ("random_rulesets_follow_one_another", random_rulesets_follow_one_another),
         ("other_tables_stay", other_tables_stay),
         ("a_foreign_change_is_noticed", a_foreign_change_is_noticed),
         ("what_is_not_ours_in_our_table_is_replaced", what_is_not_ours_in_our_table_is_replaced),
@@ -161,6 +166,22 @@ fn any_part_can_change_into_any_other() -> Outcome {
             assert_eq!(current()?.as_ref(), Some(to));
         }
     }
+    Ok(())
+}
+
+/// Always the same ones, mostly changed in place.
+fn random_rulesets_follow_one_another() -> Outcome {
+    let mut runner = TestRunner::deterministic();
+    let mut committer = Committer::open()?;
+    let mut in_place = 0;
+    for _ in 0..150 {
+        let ruleset = rulesets().new_tree(&mut runner)?.current();
+        let report = committer.sync(&ruleset)?;
+        assert_eq!(report.attempts, 1);
+        in_place += u32::from(report.transaction.steps.first() != Some(&Step::DeleteTable));
+        assert_eq!(current()?.as_ref(), Some(&ruleset), "after {}", report.transaction);
+    }
+    assert!(in_place > 75, "{in_place} of them were changes in place");
     Ok(())
 }
 
