@@ -98,7 +98,8 @@ impl Stage {
         for (node, enforcer) in &mut self.enforcers {
             enforcer.cleanup().map_err(|source| StageError::Enforce { node: node.clone(), source })?;
         }
-        let mut open: Vec<&Pair> = pairs.iter().copied().filter(|pair| !self.proven.contains(&pair.flow)).collect();
+        let mut open: Vec<&Pair> =
+            pairs.iter().copied().filter(|pair| !self.proven.contains(&pair.flow)).collect();
         for _ in 0..ATTEMPTS {
             let outcomes = self.send(&open)?;
             let asked = open.iter().map(|pair| pair.flow).zip(outcomes);
@@ -165,7 +166,10 @@ impl Stage {
         }
         self.probes += known.len();
         let mut outcomes = self.lab.probe(&known)?.into_iter();
-        Ok(probes.iter().map(|probe| probe.as_ref().and_then(|_| outcomes.next()).unwrap_or_else(absent)).collect())
+        Ok(probes
+            .iter()
+            .map(|probe| probe.as_ref().and_then(|_| outcomes.next()).unwrap_or_else(absent))
+            .collect())
     }
 }
 
