@@ -76,7 +76,16 @@ impl Lab {
             conntracks.push((node.name.clone(), conntrack.map_err(refused("connection tracking"))?));
         }
         let nodes = plan.nodes.len();
-        Ok(Lab { _responders: responders, logs, conntracks, networks, sites, nodes, ports: Ports::default(), families })
+        Ok(Lab {
+            _responders: responders,
+            logs,
+            conntracks,
+            networks,
+            sites,
+            nodes,
+            ports: Ports::default(),
+            families,
+        })
     }
 
     /// The families that this machine's kernel speaks. Addresses of others were left out.

@@ -105,8 +105,7 @@ pub fn enter() -> Result<(), EntryError> {
         // Without this an ordinary user may not map groups.
         fs::write("/proc/self/setgroups", "deny").map_err(later("give up supplementary groups"))?;
         fs::write("/proc/self/uid_map", format!("0 {} 1", user.as_raw())).map_err(later("map the user"))?;
-        fs::write("/proc/self/gid_map", format!("0 {} 1", group.as_raw()))
-            .map_err(later("map the group"))?;
+        fs::write("/proc/self/gid_map", format!("0 {} 1", group.as_raw())).map_err(later("map the group"))?;
     }
     loopback_up().map_err(later("change the network of the new namespace"))?;
     let mut socket = Socket::open(Protocol::Netfilter).map_err(|source| EntryError::NoNftables { source })?;

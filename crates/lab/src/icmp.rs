@@ -81,10 +81,7 @@ mod tests {
         assert_eq!((packet.source.to_string(), packet.source_port), ("10.0.0.1".to_owned(), 4096));
         assert_eq!((packet.destination_port, packet.protocol), (53, 17));
         message[1] = 13;
-        assert_eq!(
-            parse(Family::V4, &message).unwrap().reason,
-            Reason::Other("administratively prohibited")
-        );
+        assert_eq!(parse(Family::V4, &message).unwrap().reason, Reason::Other("administratively prohibited"));
         message[1] = 4;
         assert_eq!(parse(Family::V4, &message), None, "too big is not unreachable");
         message[0] = 8;

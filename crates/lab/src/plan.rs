@@ -147,8 +147,11 @@ impl Sites {
 impl Plan {
     /// The sites, with their addresses of `families` only.
     pub(crate) fn sites(&self, families: &[Family]) -> Result<Sites, PlanError> {
-        let mut all: Vec<Site> =
-            self.nodes.iter().map(|node| site(&node.name, &node.addresses, Uplink::Fabric, families)).collect();
+        let mut all: Vec<Site> = self
+            .nodes
+            .iter()
+            .map(|node| site(&node.name, &node.addresses, Uplink::Fabric, families))
+            .collect();
         let mut pods = Vec::with_capacity(self.pods.len());
         for pod in &self.pods {
             pods.push(add_pod(&mut all, pod, self.nodes.len(), families)?);
@@ -255,10 +258,7 @@ mod tests {
         assert_eq!(plan(pods).sites(&Family::BOTH), Err(shared));
         let mut two = pod("a", "10.0.0.1", false);
         two.addresses.push("10.0.0.2".parse().unwrap());
-        assert_eq!(
-            plan(vec![two]).sites(&Family::BOTH),
-            Err(PlanError::ManyAddresses { name: "a".into() })
-        );
+        assert_eq!(plan(vec![two]).sites(&Family::BOTH), Err(PlanError::ManyAddresses { name: "a".into() }));
     }
 
     #[test]

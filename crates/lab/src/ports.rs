@@ -33,8 +33,7 @@ mod tests {
     #[test]
     fn no_port_comes_twice_until_all_have_come() {
         let mut ports = Ports::default();
-        let taken: BTreeSet<u16> =
-            (0..64_512).map(|_| ports.take(0, Family::V4, Protocol::Tcp)).collect();
+        let taken: BTreeSet<u16> = (0..64_512).map(|_| ports.take(0, Family::V4, Protocol::Tcp)).collect();
         assert_eq!(taken.len(), 64_512);
         assert_eq!(taken.first(), Some(&1024));
         assert_eq!(ports.take(0, Family::V4, Protocol::Tcp), 1024);

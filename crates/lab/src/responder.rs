@@ -50,10 +50,19 @@ pub(crate) struct Responders {
 /// An open socket, and who answers on it.
 #[derive(Debug)]
 enum Service {
-    Tcp { listener: TcpListener, name: String },
-    Udp { socket: UdpSocket, name: String },
+    Tcp {
+        listener: TcpListener,
+        name: String,
+    },
+    Udp {
+        socket: UdpSocket,
+        name: String,
+    },
     /// All SCTP ports of one address.
-    Sctp { socket: Socket, names: BTreeMap<u16, String> },
+    Sctp {
+        socket: Socket,
+        names: BTreeMap<u16, String>,
+    },
 }
 
 impl Responders {

@@ -27,7 +27,10 @@ fn main() -> ExitCode {
         return leftovers::wait_to_be_killed();
     }
     let trials = match (&refused, std::env::var_os("CI").is_some()) {
-        (None, _) => [open::trials(), rules::trials(), revocation::trials(), leftovers::trials()].into_iter().flatten().collect(),
+        (None, _) => [open::trials(), rules::trials(), revocation::trials(), leftovers::trials()]
+            .into_iter()
+            .flatten()
+            .collect(),
         (Some(reason), true) => {
             let reason = format!("no lab: {reason}");
             vec![Trial::test("enter", move || Err(Failed::from(reason)))]

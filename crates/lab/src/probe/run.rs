@@ -238,13 +238,7 @@ impl<'a> Round<'a> {
     }
 
     /// The post of a site, opened where there is none; with the thread inside its namespace.
-    fn post(
-        &mut self,
-        site: usize,
-        family: Family,
-        source: IpAddr,
-        protocol: Protocol,
-    ) -> io::Result<usize> {
+    fn post(&mut self, site: usize, family: Family, source: IpAddr, protocol: Protocol) -> io::Result<usize> {
         let index = match self.post_of.get(&(site, family)) {
             Some(index) => *index,
             None => {

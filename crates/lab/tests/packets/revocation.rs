@@ -36,7 +36,13 @@ pub(crate) fn trials() -> Vec<Trial> {
 /// A client and a server, on nodes of these numbers.
 fn cluster(nodes: [&str; 2], client: &str, policies: Vec<Policy>) -> Cluster {
     let pod = |id, app: &str, node, addresses: &[&str]| {
-        worlds::pod(id, Labels::from([("app", app)]), node, addresses, &[worlds::container_port("web", Protocol::Tcp, 80)])
+        worlds::pod(
+            id,
+            Labels::from([("app", app)]),
+            node,
+            addresses,
+            &[worlds::container_port("web", Protocol::Tcp, 80)],
+        )
     };
     let pods = vec![
         pod("x/client", client, nodes[0], &["10.244.0.1", "fd00:10:244::1"]),
@@ -47,7 +53,11 @@ fn cluster(nodes: [&str; 2], client: &str, policies: Vec<Policy>) -> Cluster {
     worlds::cluster(nodes.into(), pods, policies)
 }
 
-fn about(app: &str, ingress: Option<Vec<policy::model::Rule>>, egress: Option<Vec<policy::model::Rule>>) -> Policy {
+fn about(
+    app: &str,
+    ingress: Option<Vec<policy::model::Rule>>,
+    egress: Option<Vec<policy::model::Rule>>,
+) -> Policy {
     let subject = worlds::label("app", app).and(Selector::namespace("x"));
     worlds::network_policy("x", &format!("about-{app}"), subject, ingress, egress)
 }
@@ -80,7 +90,10 @@ impl Running {
     /// How many flows were ended.
     fn enforce(&mut self, cluster: &Cluster) -> usize {
         let index = Index::compile(cluster);
-        self.enforcers.iter_mut().map(|enforcer| enforcer.enforce(&index).expect("a commit").flows_ended).sum()
+        self.enforcers
+            .iter_mut()
+            .map(|enforcer| enforcer.enforce(&index).expect("a commit").flows_ended)
+            .sum()
     }
 
     fn stream(&mut self, family: Family) -> Stream {

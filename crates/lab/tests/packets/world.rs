@@ -73,13 +73,7 @@ pub(crate) fn build() -> (Lab, Vec<Member>) {
     (Lab::build(&plan(&members)).expect("a lab"), members)
 }
 
-pub(crate) fn probe(
-    from: &Member,
-    to: &Member,
-    family: Family,
-    protocol: Protocol,
-    port: u16,
-) -> Probe {
+pub(crate) fn probe(from: &Member, to: &Member, family: Family, protocol: Protocol, port: u16) -> Probe {
     Probe { source: from.end, destination: to.address(family), protocol, port, expect: to.name.to_owned() }
 }
 
