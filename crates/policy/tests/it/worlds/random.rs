@@ -182,11 +182,13 @@ fn any_peer() -> impl Strategy<Value = Peer> {
 }
 
 fn any_block() -> impl Strategy<Value = Block> {
-    let around = (any::<bool>(), 0..ADDRESSES, 0..6_u8);
+    let width = prop_oneof![8 => 0..6_u8, 1 => Just(u8::MAX)];
+    let around = (any::<bool>(), 0..ADDRESSES, width);
     let except = vec((0..ADDRESSES, 1..5_u8), 0..3);
     (around, except).prop_map(|((v4, at, width), excepts)| {
         let cidr = net(v4, at, width);
-        let excepts = excepts.into_iter().map(|(at, narrower)| net(v4, at, width.saturating_sub(narrower)));
+        let excepts =
+            excepts.into_iter().map(|(at, narrower)| net(v4, at, width.min(6).saturating_sub(narrower)));
         let inside = |except: &IpNet| cidr.contains(except) && *except != cidr;
         let mut except: Vec<IpNet> = excepts.filter(inside).collect();
         except.sort();
@@ -195,10 +197,10 @@ fn any_block() -> impl Strategy<Value = Block> {
     })
 }
 
-/// The network of `2^width` addresses around that one.
+/// The network of `2^width` addresses around that one, at most all.
 fn net(v4: bool, at: u8, width: u8) -> IpNet {
-    let bits = if v4 { 32 } else { 128 };
-    IpNet::new(address(v4, at), bits - width).unwrap().trunc()
+    let bits: u8 = if v4 { 32 } else { 128 };
+    IpNet::new(address(v4, at), bits.saturating_sub(width)).unwrap().trunc()
 }
 
 fn any_port() -> impl Strategy<Value = Port> {
