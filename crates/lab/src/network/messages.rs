@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use nft::netlink::{CREATE, EXCLUSIVE, Message};
+use nft::netlink::{CREATE, EXCLUSIVE, Message, Received};
 
 /// Every namespace has it from the start.
 pub(super) const LOOPBACK: u32 = 1;
 
 const NEW_LINK: u16 = 16;
+const GET_LINK: u16 = 18;
 const NEW_ADDRESS: u16 = 20;
 const NEW_ROUTE: u16 = 24;
 const NEW_NEIGHBOUR: u16 = 28;
@@ -95,6 +96,20 @@ pub(super) fn neighbour(index: u32, address: IpAddr, card: [u8; 6]) -> Message {
     let mut message = Message::new(NEW_NEIGHBOUR, CREATE | EXCLUSIVE);
     message.header(&header).bytes(DESTINATION, &octets(address)).bytes(CARD, &card);
     message
+}
+
+/// Asks for every device.
+pub(super) fn links() -> Message {
+    let mut message = Message::new(GET_LINK, 0);
+    message.header(&[0; 16]);
+    message
+}
+
+/// Whether the device that the kernel describes can carry packets.
+pub(super) fn is_running(received: &Received<'_>) -> bool {
+    const RUNNING: u32 = 0x40;
+    let flags = received.payload.get(8..).and_then(|rest| rest.first_chunk());
+    flags.is_some_and(|flags| u32::from_ne_bytes(*flags) & RUNNING != 0)
 }
 
 const UP: u32 = 1;

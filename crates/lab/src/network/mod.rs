@@ -5,6 +5,7 @@ mod settings;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::{Duration, Instant};
 
 use nft::kernel::{Protocol, RequestError, Socket};
 use nft::netlink::Message;
@@ -12,7 +13,7 @@ use nft::netlink::Message;
 use crate::namespace::Namespace;
 use crate::plan::{Family, Site, Uplink};
 
-use messages::{LOOPBACK, Link, address, link_up, neighbour, route, veth};
+use messages::{LOOPBACK, Link, address, is_running, link_up, links, neighbour, route, veth};
 pub use settings::SettingError;
 pub(crate) use settings::has_ipv6;
 
@@ -53,7 +54,16 @@ pub enum NetworkError {
         /// Why not.
         source: RequestError,
     },
+    /// The kernel hasn't noticed that the links are complete.
+    #[error("the links of {place} don't come up")]
+    Dead {
+        /// Whose.
+        place: String,
+    },
 }
+
+/// How long the kernel may take to notice that a link is complete.
+const LINK_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The namespaces of a lab.
 #[derive(Debug)]
@@ -78,7 +88,41 @@ pub(crate) fn build(sites: &[Site], families: &[Family]) -> Result<Networks, Net
         }
         configure(&site.name, namespace, &messages)?;
     }
+    // Besides their own links below, all have a loopback device, and nodes an uplink.
+    await_links("the fabric", &fabric, 1 + count_below(Uplink::Fabric, sites))?;
+    for (index, (site, namespace)) in sites.iter().zip(&namespaces).enumerate() {
+        if site.uplink == Uplink::Fabric {
+            await_links(&site.name, namespace, 2 + count_below(Uplink::Node(index), sites))?;
+        }
+    }
     Ok(Networks { sites: namespaces, _fabric: fabric })
+}
+
+fn count_below(router: Uplink, sites: &[Site]) -> usize {
+    sites.iter().filter(|site| site.uplink == router).count()
+}
+
+/// Waits until a router's links carry packets: the kernel sees to that behind our back when the other end is
+/// switched on, and drops what is sent before.
+fn await_links(place: &str, namespace: &Namespace, count: usize) -> Result<(), NetworkError> {
+    let refused = |source| NetworkError::Netlink { place: place.to_owned(), source };
+    let mut socket = namespace.socket(Protocol::Route)?;
+    let begin = Instant::now();
+    while begin.elapsed() < LINK_PATIENCE {
+        let running = socket.dump(
+            &links(),
+            || 0,
+            |running, link| {
+                *running += usize::from(is_running(link));
+                Ok(())
+            },
+        );
+        if running.map_err(refused)? >= count {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Err(NetworkError::Dead { place: place.to_owned() })
 }
 
 /// A new namespace in which every setting that we rely on is written.
