@@ -132,7 +132,7 @@ pub(crate) fn delete_all() -> Message {
 
 /// Forgets one entry, if it is still the same.
 pub(crate) fn delete(entry: &Entry) -> Message {
-    let family = match Family::of(entry.original.source) {
+    let family = match Family::of(&entry.original.source) {
         Family::V4 => wire::IPV4,
         Family::V6 => wire::IPV6,
     };
@@ -147,7 +147,7 @@ pub(crate) fn delete(entry: &Entry) -> Message {
 }
 
 fn write_tuple(out: &mut Message, tuple: &Tuple) {
-    let (source, destination, icmp) = match Family::of(tuple.source) {
+    let (source, destination, icmp) = match Family::of(&tuple.source) {
         Family::V4 => (number::SOURCE4, number::DESTINATION4, number::ICMP),
         Family::V6 => (number::SOURCE6, number::DESTINATION6, number::ICMPV6),
     };

@@ -3,35 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// An address family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Family {
-    /// IPv4.
-    V4,
-    /// IPv6.
-    V6,
-}
-
-impl Family {
-    /// Both, IPv4 first.
-    pub const BOTH: [Family; 2] = [Family::V4, Family::V6];
-
-    /// The family of an address.
-    pub fn of(address: IpAddr) -> Self {
-        match address {
-            IpAddr::V4(_) => Family::V4,
-            IpAddr::V6(_) => Family::V6,
-        }
-    }
-
-    /// How many bytes an address has.
-    pub(crate) fn width(self) -> usize {
-        match self {
-            Family::V4 => 4,
-            Family::V6 => 16,
-        }
-    }
-}
+pub use policy::model::Family;
 
 /// What the elements of a set are. All but blocks live in hash sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,9 +32,9 @@ impl SetKind {
     /// How many bytes one element takes: fields padded to 4 bytes each, of a block both ends.
     pub(crate) fn stride(self) -> usize {
         match self {
-            SetKind::Address(family) => family.width(),
-            SetKind::Service(family) => family.width() + 8,
-            SetKind::Pair(family) | SetKind::Block(family) => family.width() * 2,
+            SetKind::Address(family) => width(family),
+            SetKind::Service(family) => width(family) + 8,
+            SetKind::Pair(family) | SetKind::Block(family) => width(family) * 2,
         }
     }
 }
@@ -85,13 +57,13 @@ impl Element {
     /// before it begins.
     pub fn kind(&self) -> Option<SetKind> {
         let (family, other, kind): (_, _, fn(Family) -> SetKind) = match *self {
-            Element::Address(address) => (Family::of(address), address, SetKind::Address),
-            Element::Service(address, _, _) => (Family::of(address), address, SetKind::Service),
-            Element::Pair(source, destination) => (Family::of(source), destination, SetKind::Pair),
+            Element::Address(address) => (Family::of(&address), address, SetKind::Address),
+            Element::Service(address, _, _) => (Family::of(&address), address, SetKind::Service),
+            Element::Pair(source, destination) => (Family::of(&source), destination, SetKind::Pair),
             Element::Block(first, last) if first > last => return None,
-            Element::Block(first, last) => (Family::of(first), last, SetKind::Block),
+            Element::Block(first, last) => (Family::of(&first), last, SetKind::Block),
         };
-        (family == Family::of(other)).then(|| kind(family))
+        (family == Family::of(&other)).then(|| kind(family))
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -113,7 +85,7 @@ impl Element {
     /// The element that a key of that kind stands for.
     pub(crate) fn read(kind: SetKind, key: &[u8]) -> Option<Self> {
         let family = kind.family();
-        let (first, rest) = key.split_at_checked(family.width())?;
+        let (first, rest) = key.split_at_checked(width(family))?;
         let first = read_address(family, first)?;
         match kind {
             SetKind::Address(_) => rest.is_empty().then_some(Element::Address(first)),
@@ -207,7 +179,7 @@ impl Set {
     pub fn contains(&self, element: &Element) -> bool {
         let mut key = Vec::with_capacity(self.kind.stride());
         element.write(&mut key);
-        let family = self.kind.family().width();
+        let family = width(self.kind.family());
         match (self.kind, element) {
             (SetKind::Block(_), Element::Address(_)) => {
                 // The last block that begins at or before the address is the only one that can hold it.
@@ -340,7 +312,7 @@ fn shared_end(a: &[u8], b: &[u8]) -> usize {
 
 /// Sorted ranges without overlap; one that begins where another ends is part of it.
 fn merged(family: Family, keys: &[u8]) -> Vec<u8> {
-    let width = family.width();
+    let width = width(family);
     let mut merged: Vec<(u128, u128)> = Vec::new();
     for range in keys.chunks_exact(width * 2) {
         let (first, last) = range.split_at(width);
@@ -377,5 +349,13 @@ impl fmt::Debug for Set {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} ", self.kind)?;
         f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// How many bytes an address has.
+pub(crate) fn width(family: Family) -> usize {
+    match family {
+        Family::V4 => 4,
+        Family::V6 => 16,
     }
 }

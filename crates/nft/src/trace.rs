@@ -36,7 +36,7 @@ pub const ACK: u8 = 0x10;
 impl Packet {
     /// The first packet of a flow through the node: of TCP a SYN, of ICMP an echo request.
     pub fn opening(source: IpAddr, destination: IpAddr, protocol: u8, port: u16) -> Self {
-        let icmp_type = match Family::of(source) {
+        let icmp_type = match Family::of(&source) {
             Family::V4 => 8,
             Family::V6 => 128,
         };
@@ -165,14 +165,14 @@ impl Walk<'_> {
             Side::Source => self.packet.source,
             Side::Destination => self.packet.destination,
         };
-        (Family::of(address) == family).then_some(address)
+        (Family::of(&address) == family).then_some(address)
     }
 
     fn holds(&self, condition: &Match) -> bool {
         let packet = self.packet;
         match condition {
             Match::State(states) => states.meets(packet.state),
-            Match::Family(family) => Family::of(packet.source) == *family,
+            Match::Family(family) => Family::of(&packet.source) == *family,
             Match::Protocol(protocol) => packet.protocol == *protocol,
             Match::Address(side, sense, addresses) => {
                 let address = self.address(*side, addresses.family());

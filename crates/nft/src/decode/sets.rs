@@ -7,6 +7,7 @@ use crate::encode::{Key, key_of, ports_key};
 use crate::netlink::{Attribute, Malformed, Received};
 use crate::ruleset::{Family, Name, Ports, Set, SetKind, Verdict};
 use crate::set::read_address;
+use crate::set::width;
 use crate::wire;
 
 use super::{DecodeError, Fields, foreign};
@@ -104,7 +105,7 @@ impl Keys {
         match kind {
             SetKind::Address(_) | SetKind::Service(_) | SetKind::Pair(_) => Set::from_keys(kind, self.starts),
             SetKind::Block(family) => {
-                let ranges = self.ranges(family.width());
+                let ranges = self.ranges(width(family));
                 Set::from_keys(
                     kind,
                     ranges.into_iter().flat_map(|(first, last)| [first, last].concat()).collect(),

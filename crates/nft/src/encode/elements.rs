@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::netlink::{CREATE, Message};
 use crate::ruleset::{Name, Set, SetKind, Verdict};
-use crate::set::{number, write_address};
+use crate::set::{number, width, write_address};
 use crate::wire;
 
 use super::in_table;
@@ -75,7 +75,7 @@ pub(super) fn raw_elements(set: &Set) -> impl Iterator<Item = RawElement> + '_ {
             [Some(RawElement { key: key.to_vec(), ends: false, verdict: None }), None].into_iter().flatten()
         }
         SetKind::Block(family) => {
-            let (first, last) = key.split_at(family.width());
+            let (first, last) = key.split_at(width(family));
             interval(first, last).into_iter().flatten()
         }
     })

@@ -5,6 +5,7 @@ mod rule;
 
 use crate::netlink::{CREATE, EXCLUSIVE, Message};
 use crate::ruleset::{Base, Family, Hook, SetKind, TABLE};
+use crate::set::width;
 use crate::transaction::Step;
 use crate::wire::{self, INET, generic_header};
 
@@ -163,7 +164,7 @@ pub(crate) fn key_of(kind: SetKind) -> Key {
     };
     let joined = |types: &[u32]| types.iter().fold(0, |all, one| all << wire::set::TYPE_BITS | one);
     let key = |flags, kind, length| Key { flags, kind, length };
-    let width = family.width() as u32;
+    let width = width(family) as u32;
     match kind {
         SetKind::Address(_) => key(0, address, width),
         SetKind::Service(_) => {

@@ -1,6 +1,7 @@
 //! From a rule to its instructions.
 
 use crate::ruleset::{Addresses, End, Family, Match, Ports, Rule, Sense, Side};
+use crate::set::width;
 use crate::set::write_address;
 use crate::wire::expression as wire;
 
@@ -57,7 +58,7 @@ impl Speller {
             Match::Protocol(protocol) => self.protocol(*protocol),
             Match::Address(side, sense, addresses) => self.addresses(*side, *sense, addresses),
             Match::Service(family, set) => {
-                let next = family.width() as u32 / 4;
+                let next = width(*family) as u32 / 4;
                 self.out.extend([
                     address(Side::Destination, *family, 0),
                     Expression::Meta { key: wire::META_PROTOCOL, to: next },
@@ -67,7 +68,7 @@ impl Speller {
             }
             Match::Pair(family, set) => {
                 self.out.push(address(Side::Source, *family, 0));
-                self.out.push(address(Side::Destination, *family, family.width() as u32 / 4));
+                self.out.push(address(Side::Destination, *family, width(*family) as u32 / 4));
                 self.lookup(SetName::Named(set.clone()), Sense::Is);
             }
             Match::Port(_, ports) => self.ports(ports),
@@ -158,7 +159,7 @@ fn address(side: Side, family: Family, to: u32) -> Expression {
         (Family::V6, Side::Source) => 8,
         (Family::V6, Side::Destination) => 24,
     };
-    Expression::Payload { base: wire::BASE_NETWORK, offset, length: family.width() as u32, to }
+    Expression::Payload { base: wire::BASE_NETWORK, offset, length: width(family) as u32, to }
 }
 
 fn comparison(sense: Sense) -> Comparison {

@@ -112,7 +112,7 @@ impl<'a> Pod<'a> {
     }
 
     fn addresses_of(&self, family: Family) -> impl Iterator<Item = IpAddr> {
-        self.addresses.iter().copied().filter(move |address| Family::of(*address) == family)
+        self.addresses.iter().copied().filter(move |address| Family::of(address) == family)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use policy::index::Index;
-use policy::model::{Block, ContainerPort, Family as PolicyFamily, Peer, Protocol, Text};
+use policy::model::{Block, ContainerPort, Peer, Protocol, Text};
 use policy::program::{PeerId, PeerMatch, PeerSet};
 
 use super::chain::hash;
@@ -37,7 +37,7 @@ impl<'a> Sets<'a> {
             match peer {
                 PeerSet::Pods(id) => alternatives.push(Some(self.members("pods", *id, family))),
                 PeerSet::Nodes(id) => alternatives.push(Some(self.members("nodes", *id, family))),
-                PeerSet::Block(id, of) if *of == policy_family(family) => blocks.extend(self.block(*id)),
+                PeerSet::Block(id, of) if *of == family => blocks.extend(self.block(*id)),
                 // Of the other family; and names of hosts hold no address until one is learnt.
                 PeerSet::Block(..) | PeerSet::Domains(_) => (),
             }
@@ -58,12 +58,11 @@ impl<'a> Sets<'a> {
         let name: Name = format!("ports_{}_{}", suffix(family), hash(&format!("{peers:?} {names:?}"))).into();
         let index = self.index;
         self.sets.entry(name.clone()).or_insert_with(|| {
-            let of = policy_family(family);
             let there = match peers {
-                PeerMatch::Any => index.named_ports(None, of),
+                PeerMatch::Any => index.named_ports(None, family),
                 PeerMatch::Of(sets) => {
-                    let sets = sets.iter().filter(|set| may_have_names(set, of));
-                    sets.flat_map(|set| index.named_ports(Some(set.id()), of)).collect()
+                    let sets = sets.iter().filter(|set| may_have_names(set, family));
+                    sets.flat_map(|set| index.named_ports(Some(set.id()), family)).collect()
                 }
             };
             let meant = there.into_iter().filter(|(_, port)| names.iter().any(|name| is_meant(port, name)));
@@ -78,7 +77,7 @@ impl<'a> Sets<'a> {
         let name: Name = format!("{what}_{}_{id}", suffix(family)).into();
         let index = self.index;
         self.sets.entry(name.clone()).or_insert_with(|| {
-            let members = index.members(id, policy_family(family)).into_iter().map(Element::Address);
+            let members = index.members(id, family).into_iter().map(Element::Address);
             Arc::new(Set::collect(SetKind::Address(family), members))
         });
         Addresses::Named(family, name)
@@ -109,7 +108,7 @@ impl<'a> Sets<'a> {
 }
 
 /// Only pods have named ports; a block may hold pods (D2).
-fn may_have_names(set: &PeerSet, family: PolicyFamily) -> bool {
+fn may_have_names(set: &PeerSet, family: Family) -> bool {
     match set {
         PeerSet::Pods(_) => true,
         PeerSet::Block(_, of) => *of == family,
@@ -119,13 +118,6 @@ fn may_have_names(set: &PeerSet, family: PolicyFamily) -> bool {
 
 fn is_meant(port: &ContainerPort, (protocol, name): &(Option<Protocol>, Text)) -> bool {
     port.name.as_ref() == Some(name) && protocol.is_none_or(|protocol| protocol == port.protocol)
-}
-
-fn policy_family(family: Family) -> PolicyFamily {
-    match family {
-        Family::V4 => PolicyFamily::V4,
-        Family::V6 => PolicyFamily::V6,
-    }
 }
 
 /// What is left of a block's CIDR between its exceptions: first and last address of each piece.

@@ -72,8 +72,8 @@ impl Addresses {
     /// Of which family they are.
     pub fn family(&self) -> Family {
         match self {
-            Addresses::One(address) => Family::of(*address),
-            Addresses::Prefix(prefix) => Family::of(prefix.addr()),
+            Addresses::One(address) => Family::of(address),
+            Addresses::Prefix(prefix) => Family::of(&prefix.addr()),
             Addresses::Named(family, _) => *family,
             Addresses::Anonymous(set) => set.kind().family(),
         }
@@ -186,7 +186,7 @@ pub const ICMPV6: u8 = 58;
 pub(super) fn normal(condition: Match) -> Match {
     match condition {
         Match::Address(_, Sense::Is, Addresses::Prefix(prefix)) if prefix.prefix_len() == 0 => {
-            Match::Family(Family::of(prefix.addr()))
+            Match::Family(Family::of(&prefix.addr()))
         }
         Match::Address(side, sense, addresses) => Match::Address(side, sense, simplest(addresses)),
         Match::State(_)

@@ -7,7 +7,6 @@ use super::change::Change;
 use super::compile::{Compiled, peer_id, rule_ids};
 use super::settle::{Pending, block};
 use crate::model::{Endpoint, EndpointId, Labels, Node, Peer, Policy, PolicyId, Text};
-use crate::program::PeerId;
 
 impl Index {
     pub(super) fn take(&mut self, change: Change, pending: &mut Pending) {
