@@ -18,6 +18,7 @@
 pub mod analyse;
 pub mod decision;
 pub mod index;
+pub mod manifest;
 pub mod model;
 pub mod program;
 pub mod rows;

@@ -1,0 +1,4 @@
+//! Manifests, read from files as users write them.
+
+mod examples;
+mod world;
