@@ -11,7 +11,7 @@ help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
 demo: ready ## a three-tier cluster, isolated step by step, asked with real packets
-	@$(CARGO) build --quiet -p portcullis
+	@$(CARGO) build -p portcullis
 	@$(CARGO) run --quiet -p portcullis -- lab -f examples/three-tier/cluster.yaml \
 	  --hosts examples/three-tier/hosts.csv $(foreach step,$(sort $(wildcard examples/three-tier/steps/*.yaml)),--step $(step)) \
 	  $(foreach table,$(sort $(wildcard examples/three-tier/expect/*.csv)),--expect $(table))

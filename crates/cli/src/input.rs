@@ -100,3 +100,25 @@ fn is_manifest_name(path: &Path) -> bool {
 fn cannot_read(path: &Path) -> String {
     format!("cannot read `{}`", path.display())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_read_in_the_order_of_names_with_what_lies_deeper() {
+        let folder = std::env::temp_dir().join(format!("portcullis-input-{}", std::process::id()));
+        fs::create_dir_all(folder.join("b")).unwrap();
+        for name in ["c.yaml", "b/z.yml", "b/a.json", "a.yaml", "notes.md"] {
+            fs::write(folder.join(name), name).unwrap();
+        }
+        std::os::unix::fs::symlink(&folder, folder.join("loop")).unwrap();
+        let contents = read(&[folder.join("c.yaml"), folder.clone()]).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        let names: Vec<String> =
+            contents.iter().map(|content| String::from_utf8(content.bytes.clone()).unwrap()).collect();
+        assert_eq!(names, ["c.yaml", "a.yaml", "b/a.json", "b/z.yml", "c.yaml"]);
+        let found: Vec<Found> = contents.iter().map(|content| content.found).collect();
+        assert_eq!(found, [Found::Named, Found::InFolder, Found::InFolder, Found::InFolder, Found::InFolder]);
+    }
+}

@@ -5,6 +5,7 @@
 
 mod input;
 mod lab;
+mod manifests;
 mod output;
 
 use std::process::ExitCode;

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use ipnet::IpNet;
 use policy::model::Family;
 use policy::rows::csv::{FamilyColumn, parse_port};
 use policy::rows::{Families, Options, OwnPods, PodPorts, ProtocolPort};
+
+use crate::manifests::Files;
 
 /// Build a cluster of network namespaces, enforce its policies in the kernel, and ask every pair with packets
 ///
@@ -14,24 +15,14 @@ use policy::rows::{Families, Options, OwnPods, PodPorts, ProtocolPort};
 /// privilege; nothing of it is left behind.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The cluster with its policies: files, folders (recursive), or `-` for standard input
-    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true, num_args = 1..)]
-    pub(crate) files: Vec<PathBuf>,
-    /// Hosts outside the cluster: name,address,ports
-    #[arg(long, value_name = "FILE")]
-    pub(crate) hosts: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) files: Files,
     /// Manifests applied on top of all before, one step after another, each with a table of its own
     #[arg(long = "step", value_name = "PATH", num_args = 1..)]
     pub(crate) steps: Vec<PathBuf>,
     /// Tables that must hold: one for the last state, or one for -f and each step
     #[arg(long = "expect", value_name = "FILE", num_args = 1..)]
     pub(crate) expected: Vec<PathBuf>,
-    /// How many nodes there are, where the manifests have none
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub(crate) nodes: u16,
-    /// The most pods that a workload gets
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) replicas: u32,
     /// Ask pods on these ports instead of those that their containers name, such as 80/tcp,53/udp
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = port)]
     pub(crate) ports: Option<Vec<ProtocolPort>>,
@@ -41,13 +32,6 @@ pub(crate) struct Args {
     /// Ask each workload about itself, between its different pods
     #[arg(long = "self")]
     pub(crate) own: bool,
-    /// Where pods without an address get one, where the nodes don't say [default: 10.244.0.0/16 and
-    /// fd00:10:244::/64]
-    #[arg(long = "pod-network", value_name = "CIDR", value_delimiter = ',')]
-    pub(crate) pod_networks: Vec<IpNet>,
-    /// Warn about policies of other dialects instead of refusing them
-    #[arg(long)]
-    pub(crate) ignore_unsupported: bool,
     /// How to print what was found
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) output: Output,

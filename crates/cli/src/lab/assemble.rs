@@ -21,7 +21,12 @@ pub(crate) struct Asked {
 pub(crate) type Verdicts = HashMap<String, Verdict>;
 
 /// The lines of a table: each row whole, or in parts where its pods don't agree.
-pub(crate) fn lines(index: &Index, asked: &[Asked], expected: Option<&Expected>, before: &Verdicts) -> Vec<Line> {
+pub(crate) fn lines(
+    index: &Index,
+    asked: &[Asked],
+    expected: Option<&Expected>,
+    before: &Verdicts,
+) -> Vec<Line> {
     let of_row = |asked: &Asked| {
         let pairs = asked.row.pairs.iter().zip(&asked.seen);
         let answers: Vec<Answer> =
@@ -57,7 +62,8 @@ fn answer(index: &Index, row: &Row, pair: &Pair, seen: &lab::Seen, expected: Opt
 
 /// What the kernel said, for the next state to compare with.
 pub(crate) fn verdicts(asked: &[Asked]) -> Verdicts {
-    let all = asked.iter().flat_map(|asked| asked.row.pairs.iter().zip(&asked.seen).map(|both| (&asked.row, both)));
+    let all =
+        asked.iter().flat_map(|asked| asked.row.pairs.iter().zip(&asked.seen).map(|both| (&asked.row, both)));
     all.filter_map(|(row, (pair, seen))| Some((name(row, pair), kernel(&seen.outcome).verdict()?))).collect()
 }
 

@@ -34,3 +34,35 @@ fn between<K: Hash + Eq, V: PartialEq>(
     let gone = before.keys().filter(|key| !after.contains_key(*key)).map(|key| (How::Removed, key));
     come.chain(gone).map(|(how, key)| Change { how, object: name(key), is_policy }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use policy::model::{Labels, Namespace};
+
+    use super::*;
+
+    fn cluster(namespaces: &[(&str, &str)]) -> Cluster {
+        let namespace = |(name, tier): &(&str, &str)| {
+            let labels = Labels::from_iter([("tier".into(), (*tier).into())]);
+            (std::sync::Arc::from(*name), Namespace { name: (*name).into(), labels })
+        };
+        Cluster { namespaces: namespaces.iter().map(namespace).collect(), ..Cluster::default() }
+    }
+
+    #[test]
+    fn what_came_changed_or_went_is_named() {
+        let before = cluster(&[("same", "a"), ("other", "a"), ("gone", "a")]);
+        let after = cluster(&[("same", "a"), ("other", "b"), ("new", "a")]);
+        let found: Vec<(How, String)> =
+            changes(&before, &after).into_iter().map(|change| (change.how, change.object)).collect();
+        assert_eq!(
+            found,
+            [
+                (How::Replaced, "namespace other".to_owned()),
+                (How::Added, "namespace new".to_owned()),
+                (How::Removed, "namespace gone".to_owned())
+            ]
+        );
+        assert_eq!(changes(&after, &after), []);
+    }
+}

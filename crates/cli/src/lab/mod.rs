@@ -27,7 +27,7 @@ use report::{Kernel, Line, Report};
 /// Reads everything, enters the namespaces, asks, and prints.
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let expected = expected(&args.expected, args.steps.len() + 1)?;
-    let clusters = manifests::states(args)?;
+    let clusters = manifests::states(&args.files, &args.steps)?;
     let steps = args.steps.iter().map(|step| Some(step.display().to_string()));
     let steps = std::iter::once(None).chain(steps);
     let states: Vec<State> = steps
@@ -58,7 +58,9 @@ fn last_state(args: &Args, report: &Report) -> String {
 fn verdict(line: &Line) -> String {
     match (line.answer.kernel.verdict(), &line.answer.kernel) {
         (Some(verdict), _) => verdict.to_string(),
-        (None, Kernel::Failed(_) | Kernel::Allowed | Kernel::Refused | Kernel::Denied(_)) => "failed".to_owned(),
+        (None, Kernel::Failed(_) | Kernel::Allowed | Kernel::Refused | Kernel::Denied(_)) => {
+            "failed".to_owned()
+        }
     }
 }
 

@@ -10,7 +10,8 @@ pub(crate) fn notes(cluster: &Cluster) -> Vec<String> {
     }
     let cut = |block: &&Block| cluster.pod_networks.iter().any(|network| cuts(block, network));
     let of_policy = |policy: &Policy| {
-        let mut notes: Vec<String> = blocks(policy).iter().filter(cut).map(|block| note(policy, block)).collect();
+        let mut notes: Vec<String> =
+            blocks(policy).iter().filter(cut).map(|block| note(policy, block)).collect();
         notes.dedup();
         notes
     };
@@ -26,7 +27,8 @@ fn note(policy: &Policy, block: &Block) -> String {
 }
 
 fn blocks(policy: &Policy) -> Vec<Block> {
-    let rules = [Direction::Ingress, Direction::Egress].into_iter().filter_map(|direction| policy.rules(direction));
+    let rules =
+        [Direction::Ingress, Direction::Egress].into_iter().filter_map(|direction| policy.rules(direction));
     let peers = rules.flatten().flat_map(|rule| match &rule.peers {
         Peers::Any => &[],
         Peers::Of(peers) => peers.as_slice(),
@@ -46,4 +48,26 @@ fn cuts(block: &Block, network: &IpNet) -> bool {
 
 fn overlaps(a: &IpNet, b: &IpNet) -> bool {
     a.contains(b) || b.contains(a)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_cut(cidr: &str, except: &[&str]) -> bool {
+        let except = except.iter().map(|part| part.parse().unwrap()).collect();
+        cuts(&Block { cidr: cidr.parse().unwrap(), except }, &"10.244.0.0/16".parse().unwrap())
+    }
+
+    #[test]
+    fn a_block_cuts_the_pod_network_where_it_holds_a_part_of_it() {
+        assert!(is_cut("10.244.1.0/24", &[]));
+        assert!(is_cut("0.0.0.0/0", &["10.244.7.0/24"]));
+        assert!(is_cut("10.244.0.0/16", &["10.244.0.9/32"]));
+        assert!(!is_cut("0.0.0.0/0", &[]));
+        assert!(!is_cut("0.0.0.0/0", &["10.244.0.0/16"]));
+        assert!(!is_cut("0.0.0.0/0", &["10.0.0.0/8"]));
+        assert!(!is_cut("192.168.0.0/16", &["192.168.1.0/24"]));
+        assert!(!is_cut("::/0", &["fd00::/8"]));
+    }
 }

@@ -36,8 +36,9 @@ pub(crate) fn perform(states: &[State], options: &Options) -> Result<Report> {
         let (here, later) = left.split_at(count);
         left = later;
         progress.say(&format!("building {} network namespaces", networks(&drawing)));
-        let mut stage = Stage::build(drawing).context("no lab here")?;
-        let scenes: Vec<Scene<'_>> = here.iter().map(|state| Scene::of(state, options, stage.families())).collect();
+        let mut stage = Stage::build(drawing).context("cannot build the lab")?;
+        let scenes: Vec<Scene<'_>> =
+            here.iter().map(|state| Scene::of(state, options, stage.families())).collect();
         progress.say("asking what is to be denied while nothing is");
         let denied: Vec<&Pair> = scenes.iter().flat_map(Scene::denied).collect();
         stage.prove(&denied)?;

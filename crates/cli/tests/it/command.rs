@@ -12,7 +12,8 @@ fn binary() -> OsString {
 
 /// The workspace's root.
 pub(crate) fn root() -> PathBuf {
-    let crate_folder = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let crate_folder =
+        std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&crate_folder).ancestors().nth(2).unwrap().to_owned()
 }
 

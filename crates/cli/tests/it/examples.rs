@@ -16,7 +16,8 @@ fn files(example: &str, folder: &str) -> Vec<String> {
 }
 
 fn run(example: &str, steps: &[String], more: &[&str]) -> Option<Run> {
-    let (cluster, hosts) = (format!("examples/{example}/cluster.yaml"), format!("examples/{example}/hosts.csv"));
+    let (cluster, hosts) =
+        (format!("examples/{example}/cluster.yaml"), format!("examples/{example}/hosts.csv"));
     let mut arguments = vec!["-f", &cluster, "--hosts", &hosts];
     arguments.extend(steps.iter().flat_map(|step| ["--step", step]));
     arguments.extend(more);
@@ -79,7 +80,9 @@ fn the_wrong_tables_are_told_row_by_row() {
 #[test]
 fn a_number_of_tables_that_fits_no_state_is_an_error() {
     let (steps, tables) = (files("three-tier", "steps"), files("three-tier", "expect"));
-    let Some(run) = run("three-tier", &steps, &["--expect", &tables[0], "--expect", &tables[1]]) else { return };
+    let Some(run) = run("three-tier", &steps, &["--expect", &tables[0], "--expect", &tables[1]]) else {
+        return;
+    };
     assert_eq!(run.status, 2);
     assert!(run.stderr.contains("2 tables are expected of 4 states"), "{}", run.stderr);
 }

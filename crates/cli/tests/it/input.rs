@@ -37,7 +37,9 @@ fn all_files_are_reported_in_one_go() {
     let folder = std::env::temp_dir().join(format!("portcullis-wrong-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let wrong = |name: &str| {
-        format!("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: {name}}}\nspec: {{x: 1}}\n")
+        format!(
+            "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: {name}}}\nspec: {{x: 1}}\n"
+        )
     };
     std::fs::write(folder.join("a.yaml"), wrong("a")).unwrap();
     std::fs::write(folder.join("b.yaml"), wrong("b")).unwrap();
@@ -58,8 +60,10 @@ fn a_wrong_hosts_file_is_an_error() {
 
 #[test]
 fn a_wrong_expected_table_is_an_error_that_names_the_line() {
-    let error =
-        refused(&["lab", "-f", "examples/three-tier/cluster.yaml", "--expect", "examples/three-tier/hosts.csv"], "");
+    let error = refused(
+        &["lab", "-f", "examples/three-tier/cluster.yaml", "--expect", "examples/three-tier/hosts.csv"],
+        "",
+    );
     assert!(error.contains("cannot read `examples/three-tier/hosts.csv`"), "{error}");
     assert!(error.contains("line 1: the columns must be `source,destination,port,verdict`"), "{error}");
 }

@@ -41,7 +41,8 @@ fn a_policy_in_the_cluster_holds_from_the_start() {
 #[test]
 fn one_node_or_three_make_no_difference() {
     for nodes in ["1", "3"] {
-        let Some(run) = lab(&["-f", "-", "--nodes", nodes, "--replicas", "3", "--output", "csv"], SHOP) else {
+        let Some(run) = lab(&["-f", "-", "--nodes", nodes, "--replicas", "3", "--output", "csv"], SHOP)
+        else {
             return;
         };
         assert_eq!(run.status, 0, "{}", run.stderr);

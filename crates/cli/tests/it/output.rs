@@ -23,8 +23,12 @@ fn json_has_all_states_both_verdicts_and_the_reasons() {
     assert_eq!(states.len(), 2);
     assert!(states[0].get("step").is_none());
     assert_eq!(states[1]["step"], "examples/three-tier/steps/1-database-isolated.yaml");
-    let added: Vec<&str> =
-        states[1]["changes"].as_array().unwrap().iter().map(|change| change["object"].as_str().unwrap()).collect();
+    let added: Vec<&str> = states[1]["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| change["object"].as_str().unwrap())
+        .collect();
     assert_eq!(
         added,
         ["NetworkPolicy database-tier/default", "NetworkPolicy database-tier/allow-from-backend"]

@@ -33,10 +33,14 @@ spec: {podSelector: {matchLabels: {tier: closed}}, policyTypes: [Ingress]}
 
 #[test]
 fn pods_stand_for_their_deployment() {
-    let input = [&pod("web-5d9c7b9f8-aaaaa", "closed"), &pod("web-5d9c7b9f8-bbbbb", "closed"), CLIENT].concat();
+    let input =
+        [&pod("web-5d9c7b9f8-aaaaa", "closed"), &pod("web-5d9c7b9f8-bbbbb", "closed"), CLIENT].concat();
     let Some(run) = lab(&["-f", "-", "--output", "csv"], &input) else { return };
     assert_eq!(run.status, 0, "{}", run.stderr);
-    assert_eq!(rows(&run.stdout), ["shop/web,shop/client,80/tcp,allow", "shop/client,shop/web,8080/tcp,deny"]);
+    assert_eq!(
+        rows(&run.stdout),
+        ["shop/web,shop/client,80/tcp,allow", "shop/client,shop/web,8080/tcp,deny"]
+    );
 }
 
 #[test]
@@ -62,5 +66,8 @@ fn a_step_may_bring_pods() {
     std::fs::remove_file(&step).unwrap();
     let Some(run) = run else { return };
     assert_eq!(run.status, 0, "{}", run.stderr);
-    assert_eq!(rows(&run.stdout), ["shop/client,shop/web,8080/tcp,deny", "shop/web,shop/client,80/tcp,allow"]);
+    assert_eq!(
+        rows(&run.stdout),
+        ["shop/client,shop/web,8080/tcp,deny", "shop/web,shop/client,80/tcp,allow"]
+    );
 }
