@@ -10,7 +10,10 @@ use crate::given::cases::{self, Case, Row};
 fn the_specification_decides_every_case() {
     check(|case| {
         let index = Index::compile(&case.cluster);
-        case.rows.iter().filter_map(|row| problem(&index, row, spec::decide(&case.cluster, &row.flow))).collect()
+        case.rows
+            .iter()
+            .filter_map(|row| problem(&index, row, spec::decide(&case.cluster, &row.flow)))
+            .collect()
     });
 }
 
@@ -29,7 +32,8 @@ fn every_clause_about_verdicts_has_a_case() {
     let titles: Vec<String> = cases::all().into_iter().map(|case| case.title).collect();
     let clauses = numbered("N", 1..=25).chain(numbered("C", (1..=10).chain(12..=14)));
     let clauses = clauses.chain(numbered("D", (1..=9).chain([12, 13, 18, 19, 22, 23, 25])));
-    let missing: Vec<String> = clauses.filter(|clause| !titles.iter().any(|title| names(title, clause))).collect();
+    let missing: Vec<String> =
+        clauses.filter(|clause| !titles.iter().any(|title| names(title, clause))).collect();
     assert!(missing.is_empty(), "no case is named after {missing:?}");
 }
 
@@ -48,7 +52,9 @@ fn check(problems: impl Fn(&Case) -> Vec<String>) {
     let mut all = Vec::new();
     for case in cases::all() {
         rows += case.rows.len();
-        all.extend(problems(&case).iter().map(|problem| format!("{}: {}\n  {problem}", case.file, case.title)));
+        all.extend(
+            problems(&case).iter().map(|problem| format!("{}: {}\n  {problem}", case.file, case.title)),
+        );
     }
     println!("{rows} rows");
     assert!(all.is_empty(), "{} of {rows} rows:\n{}", all.len(), all.join("\n"));

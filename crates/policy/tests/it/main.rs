@@ -8,7 +8,10 @@
     reason = "a test may fail, and says what it compared"
 )]
 
+mod given;
+mod given_verdicts;
 mod histories;
+mod literate;
 mod random_worlds;
 mod small_worlds;
 mod worlds;

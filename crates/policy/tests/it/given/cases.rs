@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use std::path::{Path as FilePath, PathBuf};
 
 use policy::decision::Verdict;
-use policy::model::{Cluster, EndpointId, Family, Flow, Host, Path, Protocol};
+use policy::model::{Cluster, EndpointId, Family, Flow, Path, Protocol};
 
-use super::read_manifest;
+use super::{cluster, read_hosts, read_objects};
 
 /// A heading with its manifest and its table.
 pub(crate) struct Case {
@@ -77,22 +77,12 @@ impl Section {
 
     fn case(self, file: &str, world: &Section) -> Case {
         let place = format!("{file}: {}", self.title);
-        let mut cluster = read_manifest(&place, &format!("{}---\n{}", world.yaml, self.yaml));
-        cluster.hosts = hosts(&world.csv).map(|host| (host.name.clone(), host)).collect();
+        let objects = read_objects(&place, &format!("{}---\n{}", world.yaml, self.yaml));
+        let cluster = cluster(&objects, &read_hosts(&place, &world.csv));
         assert!(self.table.len() > 2, "{place} has no rows");
         let rows = self.table.iter().skip(2).map(|row| read_row(&place, &cluster, row)).collect();
         Case { file: file.into(), title: self.title, cluster, rows }
     }
-}
-
-/// `name,address,ports`, one line a family.
-pub(super) fn hosts(csv: &str) -> impl Iterator<Item = Host> {
-    csv.lines().skip(1).map(|line| {
-        let fields: Vec<&str> = line.split(',').collect();
-        let addresses = fields[1].split(' ').map(|address| address.parse().unwrap()).collect();
-        let ports = fields[2].split(' ').map(|port| read_port(port, Family::V4)).collect();
-        Host { name: fields[0].into(), addresses, ports }
-    })
 }
 
 fn read_row(place: &str, cluster: &Cluster, text: &str) -> Row {

@@ -9,7 +9,7 @@ use policy::decision::Verdict;
 use policy::model::{Cluster, EndpointId, Family, Flow, Protocol};
 use serde_json::{Value, json};
 
-use super::read_manifest;
+use super::{cluster, read_objects};
 
 /// A cluster in one state.
 pub(crate) struct Step {
@@ -31,7 +31,8 @@ pub(crate) struct Row {
 /// All steps of all cases, without the rows from a pod to itself: there the corpus asks the policies, and the
 /// API says that a pod can't block itself (N9). `None`, and a line that says so, where the corpus is absent.
 pub(crate) fn steps() -> Option<Vec<Step>> {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpora/cyclonus-cases.json.gz"));
+    let path =
+        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpora/cyclonus-cases.json.gz"));
     if !path.exists() {
         println!("SKIPPED: the corpus is not at {}", path.display());
         return None;
@@ -44,7 +45,7 @@ fn case(case: &Value) -> impl Iterator<Item = Step> {
     let tags: Vec<String> = list(&case["Tags"]).iter().map(|tag| text(tag).to_owned()).collect();
     list(&case["Steps"]).iter().enumerate().map(move |(at, step)| {
         let title = format!("{}: {}, step {}", text(&case["Group"]), text(&case["Description"]), at + 1);
-        let cluster = read_manifest(&title, &manifest(step).to_string());
+        let cluster = cluster(&read_objects(&title, &manifest(step).to_string()), &[]);
         let flows = list(&step["Flows"]).iter().filter(|flow| flow["From"] != flow["To"]);
         let rows = flows.map(|flow| row(&cluster, flow)).collect();
         Step { title, tags: tags.clone(), cluster, rows }
@@ -88,9 +89,8 @@ fn policy(policy: &Value) -> Value {
 /// A pod's ports are those of the flows to it.
 fn container_ports(step: &Value, pod: &str) -> Vec<Value> {
     let to_it = list(&step["Flows"]).iter().filter(|flow| flow["To"] == pod);
-    let mut ports: Vec<_> = to_it
-        .map(|flow| (text(&flow["PortName"]), number(&flow["Port"]), text(&flow["Protocol"])))
-        .collect();
+    let mut ports: Vec<_> =
+        to_it.map(|flow| (text(&flow["PortName"]), number(&flow["Port"]), text(&flow["Protocol"]))).collect();
     ports.sort_unstable();
     ports.dedup();
     let port = |(name, port, protocol)| json!({"name": name, "containerPort": port, "protocol": protocol});

@@ -3,8 +3,38 @@
 //! Other crates' tests include this folder by its path, to give the same to their own evaluators.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-use policy::model::Cluster;
+use policy::manifest::{self, Colour, Diagnostic, Listed, Objects, Options, Settings, Severity, Source};
+use policy::model::{Cluster, Host};
 
 pub(crate) mod cases;
 pub(crate) mod corpus;
 pub(crate) mod scenarios;
+
+/// The objects of a manifest without an error.
+fn read_objects(name: &str, manifest: &str) -> Objects {
+    let source = Source { name: name.into(), bytes: manifest.as_bytes().into(), listed: Listed::ByName };
+    let read = manifest::read([source], Options::default());
+    assert_no_error(&read.diagnostics);
+    read.objects
+}
+
+/// What they amount to, with these hosts outside.
+fn cluster(objects: &Objects, hosts: &[Host]) -> Cluster {
+    let (cluster, diagnostics) = objects.cluster(&Settings { hosts: hosts.to_vec(), ..Settings::default() });
+    assert_no_error(&diagnostics);
+    cluster
+}
+
+/// Hosts as `name,address,ports`.
+fn read_hosts(name: &str, csv: &str) -> Vec<Host> {
+    manifest::hosts(name.into(), csv).unwrap_or_else(|diagnostics| {
+        assert_no_error(&diagnostics);
+        Vec::new()
+    })
+}
+
+fn assert_no_error(diagnostics: &[Diagnostic]) {
+    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+    let errors: Vec<String> = errors.map(|diagnostic| diagnostic.render(Colour::Plain)).collect();
+    assert!(errors.is_empty(), "{}", errors.join("\n"));
+}

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use policy::decision::Verdict;
 use policy::model::{Cluster, Family, Flow};
 
-use super::cases::{hosts, read_port};
-use super::read_manifest;
+use super::cases::read_port;
+use super::{cluster, read_hosts, read_objects};
 
 /// A cluster after one of its steps.
 pub(crate) struct Step {
@@ -34,18 +34,15 @@ pub(crate) fn steps() -> Vec<Step> {
 
 fn scenario(folder: &Path) -> Vec<Step> {
     let name = folder.file_name().unwrap().to_str().unwrap();
-    let base = read(&folder.join("cluster.yaml"));
-    let mut cluster = read_manifest(name, &base);
-    cluster.hosts = hosts(&read(&folder.join("hosts.csv"))).map(|host| (host.name.clone(), host)).collect();
+    let hosts = read_hosts(name, &read(&folder.join("hosts.csv")));
+    let mut objects = read_objects(name, &read(&folder.join("cluster.yaml")));
     let steps = files(&folder.join("steps"));
     let tables = files(&folder.join("expect"));
     assert_eq!(tables.len(), steps.len() + 1, "{name}: a table for each step, and one before");
-    let mut states = vec![state(name, &tables[0], cluster.clone())];
+    let mut states = vec![state(name, &tables[0], cluster(&objects, &hosts))];
     for (step, table) in steps.iter().zip(&tables[1..]) {
-        // What a step brings replaces what has its name.
-        let more = read_manifest(name, &format!("{base}\n---\n{}", read(step)));
-        cluster.policies.extend(more.policies);
-        states.push(state(name, table, cluster.clone()));
+        objects.overlay(read_objects(name, &read(step)));
+        states.push(state(name, table, cluster(&objects, &hosts)));
     }
     states
 }
@@ -86,7 +83,8 @@ fn addresses(cluster: &Cluster, end: &str, family: Family) -> Vec<IpAddr> {
         return cluster.hosts[name].address(family).into_iter().collect();
     }
     let within = cluster.endpoints.values().filter(|pod| pod.id.namespace.as_ref() == namespace);
-    let meant = within.filter(|pod| [&pod.workload.name, &pod.id.name].into_iter().any(|known| known.as_ref() == name));
+    let meant = within
+        .filter(|pod| [&pod.workload.name, &pod.id.name].into_iter().any(|known| known.as_ref() == name));
     meant.filter_map(|pod| pod.address(family)).collect()
 }
 
