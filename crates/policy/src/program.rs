@@ -114,15 +114,27 @@ pub struct Party<'a> {
     pub is_subject: bool,
 }
 
+/// What one tier said about a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Which tier.
+    pub tier: Tier,
+    /// `Pass`: the next tier is asked.
+    pub outcome: Action,
+    /// By what; `None` where no rule matched and the tier has no default of its own.
+    pub reason: Option<Reason>,
+}
+
 impl Program {
     /// What happens to a flow with `party` over `protocol` to the destination port `port`.
     pub fn eval(&self, party: &Party<'_>, protocol: Protocol, port: u16) -> Ruling {
-        for stage in &self.stages {
-            if let Some(ruling) = stage.eval(party, protocol, port) {
-                return ruling;
-            }
-        }
-        Ruling::accept(Reason::NoPolicy)
+        let mut steps = self.steps(party, protocol, port);
+        steps.find_map(Step::ruling).unwrap_or(Ruling::accept(Reason::NoPolicy))
+    }
+
+    /// What each tier says, also those after the final word.
+    pub fn steps(&self, party: &Party<'_>, protocol: Protocol, port: u16) -> impl Iterator<Item = Step> {
+        self.stages.iter().map(move |stage| stage.step(party, protocol, port))
     }
 
     /// Whether it says nothing at all.
@@ -131,27 +143,39 @@ impl Program {
     }
 }
 
+impl Step {
+    /// The final word, if it is one.
+    pub fn ruling(self) -> Option<Ruling> {
+        let reason = self.reason?;
+        match self.outcome {
+            Action::Accept => Some(Ruling::accept(reason)),
+            Action::Deny => Some(Ruling::deny(reason)),
+            Action::Pass => None,
+        }
+    }
+}
+
 impl Stage {
-    /// The final word of this stage; `None` where it passes the flow on.
-    fn eval(&self, party: &Party<'_>, protocol: Protocol, port: u16) -> Option<Ruling> {
+    fn step(&self, party: &Party<'_>, protocol: Protocol, port: u16) -> Step {
+        let step = |outcome, reason| Step { tier: self.tier, outcome, reason };
         if self.tier == Tier::NetworkPolicy && party.is_subject {
-            return Some(Ruling::accept(Reason::Exempt(Exemption::OwnService)));
+            return step(Action::Accept, Some(Reason::Exempt(Exemption::OwnService)));
         }
         let decisive = self
             .clauses
             .iter()
             .find(|clause| clause.ports.holds(party, protocol, port) && clause.peers.holds(party));
-        match (decisive.map(|clause| (clause.outcome, clause.rule)), &self.default) {
-            (Some((Action::Accept, rule)), _) => Some(Ruling::accept(Reason::Rule(rule))),
-            (Some((Action::Deny, rule)), _) => Some(Ruling::deny(Reason::Rule(rule))),
-            (None, Fallback::Isolate(id, _)) => Some(Ruling::deny(Reason::Isolation(*id))),
-            (Some((Action::Pass, _)), _) | (None, Fallback::Pass) => None,
+        match (decisive, &self.default) {
+            (Some(clause), _) => step(clause.outcome, Some(Reason::Rule(clause.rule))),
+            (None, Fallback::Isolate(id, _)) => step(Action::Deny, Some(Reason::Isolation(*id))),
+            (None, Fallback::Pass) => step(Action::Pass, None),
         }
     }
 }
 
 impl PeerMatch {
-    fn holds(&self, party: &Party<'_>) -> bool {
+    /// Whether `party` is meant.
+    pub fn holds(&self, party: &Party<'_>) -> bool {
         match self {
             PeerMatch::Any => true,
             PeerMatch::Of(sets) => sets.iter().any(|set| set.holds(party)),
@@ -167,7 +191,8 @@ impl PeerSet {
         }
     }
 
-    fn holds(&self, party: &Party<'_>) -> bool {
+    /// Whether `party` is in it.
+    pub fn holds(&self, party: &Party<'_>) -> bool {
         match self {
             PeerSet::Pods(id) => party.selectors.binary_search(id).is_ok(),
             PeerSet::Block(id, family) => *family == party.family && party.blocks.binary_search(id).is_ok(),
@@ -178,7 +203,8 @@ impl PeerSet {
 }
 
 impl PortMatch {
-    fn holds(&self, party: &Party<'_>, protocol: Protocol, port: u16) -> bool {
+    /// Whether the port is meant; names are looked up on `party`.
+    pub fn holds(&self, party: &Party<'_>, protocol: Protocol, port: u16) -> bool {
         match self {
             PortMatch::Any => true,
             PortMatch::Of(list) => list.holds(party, protocol, port),

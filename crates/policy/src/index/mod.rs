@@ -10,6 +10,7 @@
 mod blocks;
 mod change;
 mod compile;
+mod end;
 mod facts;
 #[cfg(test)]
 mod histories;
@@ -23,7 +24,6 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Weak};
@@ -35,15 +35,16 @@ use crate::model::{
     Cluster, ContainerPort, Direction, Endpoint, EndpointId, Family, Flow, Labels, Node, Path, Peer, Policy,
     PolicyId, RuleId, Text,
 };
-use crate::program::{Fallback, Party, PeerId, Program};
+use crate::program::{Fallback, PeerId, Program};
 
 pub use change::{Change, Delta, Members};
+pub use end::End;
 pub use identity::Identity;
 
 use compile::{Compiled, Order};
 use identity::{Entry, Mentions};
 use peers::PeerTable;
-use pods::{Identities, Pod, Pods};
+use pods::{Identities, Pods};
 
 /// All facts and policies, compiled.
 #[derive(Clone, Default)]
@@ -82,15 +83,6 @@ struct ProgramKey {
     ports: Vec<ContainerPort>,
 }
 
-/// One end of a flow, as programs see it.
-struct End<'a> {
-    address: IpAddr,
-    pod: Option<&'a Pod>,
-    entry: Option<&'a Entry>,
-    blocks: Cow<'a, [PeerId]>,
-    nodes: Vec<PeerId>,
-}
-
 impl Index {
     /// The index of a whole cluster.
     pub fn compile(cluster: &Cluster) -> Self {
@@ -109,43 +101,7 @@ impl Index {
             let ruling = Ruling::accept(Reason::Exempt(Exemption::Loopback));
             return Decision { egress: ruling, ingress: ruling };
         }
-        let (source, destination) = (self.end(flow.source), self.end(flow.destination));
-        Decision {
-            egress: self.ruling(Direction::Egress, flow, &source, &destination),
-            ingress: self.ruling(Direction::Ingress, flow, &destination, &source),
-        }
-    }
-
-    /// All that programs ask of an address.
-    fn end(&self, address: IpAddr) -> End<'_> {
-        let pod = self.pods.owner(address);
-        let entry = pod.and_then(|pod| self.identities.get(pod.identity?));
-        let blocks = match entry {
-            Some(entry) => Cow::Borrowed(entry.identity.blocks.as_slice()),
-            None => Cow::Owned(self.peers.blocks.holding(address)),
-        };
-        End { address, pod, entry, blocks, nodes: self.peers.node_selectors(&address) }
-    }
-
-    fn ruling(&self, direction: Direction, flow: &Flow, subject: &End<'_>, peer: &End<'_>) -> Ruling {
-        let (Some(pod), Some(entry)) = (subject.pod, subject.entry) else {
-            return Ruling::accept(Reason::Exempt(Exemption::NotAPod));
-        };
-        if direction == Direction::Ingress
-            && peer.pod.is_none()
-            && self.is_own_node(&pod.endpoint, peer.address)
-        {
-            return Ruling::accept(Reason::Exempt(Exemption::OwnNode));
-        }
-        let party = Party {
-            family: Family::of(&peer.address),
-            selectors: peer.entry.map_or(&[], |entry| &entry.selectors),
-            blocks: &peer.blocks,
-            nodes: &peer.nodes,
-            ports: peer.entry.map_or(&[], |entry| &entry.identity.ports),
-            is_subject: subject.address == peer.address,
-        };
-        entry.program(direction).eval(&party, flow.protocol, flow.port)
+        self.decide_between(flow, &self.end(flow.source), &self.end(flow.destination))
     }
 
     /// Whether `address` is one of the pod's own node (D6).

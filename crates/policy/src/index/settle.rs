@@ -119,7 +119,7 @@ impl Index {
     }
 
     /// The labels of a namespace; of one that we know only by name, that (D23).
-    fn namespace_labels(&self, name: &Text) -> Labels {
+    pub(super) fn namespace_labels(&self, name: &Text) -> Labels {
         let known = self.namespaces.get(name).cloned();
         known.unwrap_or_else(|| Labels::from([(NAMESPACE_NAME_LABEL, name.as_ref())]))
     }
