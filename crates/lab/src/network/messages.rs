@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use nft::netlink::{CREATE, EXCLUSIVE, Message, Received};
+use nft::netlink::{Attributes, CREATE, EXCLUSIVE, Malformed, Message, Received};
 
 /// Every namespace has it from the start.
 pub(super) const LOOPBACK: u32 = 1;
@@ -105,11 +105,14 @@ pub(super) fn links() -> Message {
     message
 }
 
-/// Whether the device that the kernel describes can carry packets.
-pub(super) fn is_running(received: &Received<'_>) -> bool {
-    const RUNNING: u32 = 0x40;
-    let flags = received.payload.get(8..).and_then(|rest| rest.first_chunk());
-    flags.is_some_and(|flags| u32::from_ne_bytes(*flags) & RUNNING != 0)
+/// Whether the device that the kernel describes is known to carry packets. A new one is only not known not
+/// to, which its flags don't tell apart.
+pub(super) fn is_operational(received: &Received<'_>) -> Result<bool, Malformed> {
+    const HEADER: usize = 16;
+    const STATE: u16 = 16;
+    const STATE_UP: u8 = 6;
+    let state = Attributes::new(received.body(HEADER)?).find(STATE)?;
+    Ok(state.map(|state| state.u8()).transpose()? == Some(STATE_UP))
 }
 
 const UP: u32 = 1;

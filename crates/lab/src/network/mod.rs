@@ -13,7 +13,7 @@ use nft::netlink::Message;
 use crate::namespace::Namespace;
 use crate::plan::{Family, Site, Uplink};
 
-use messages::{LOOPBACK, Link, address, is_running, link_up, links, neighbour, route, veth};
+use messages::{LOOPBACK, Link, address, is_operational, link_up, links, neighbour, route, veth};
 pub use settings::SettingError;
 pub(crate) use settings::has_ipv6;
 
@@ -88,12 +88,9 @@ pub(crate) fn build(sites: &[Site], families: &[Family]) -> Result<Networks, Net
         }
         configure(&site.name, namespace, &messages)?;
     }
-    // Besides their own links below, all have a loopback device, and nodes an uplink.
-    await_links("the fabric", &fabric, 1 + count_below(Uplink::Fabric, sites))?;
+    await_links("the fabric", &fabric, count_below(Uplink::Fabric, sites))?;
     for (index, (site, namespace)) in sites.iter().zip(&namespaces).enumerate() {
-        if site.uplink == Uplink::Fabric {
-            await_links(&site.name, namespace, 2 + count_below(Uplink::Node(index), sites))?;
-        }
+        await_links(&site.name, namespace, 1 + count_below(Uplink::Node(index), sites))?;
     }
     Ok(Networks { sites: namespaces, _fabric: fabric })
 }
@@ -102,7 +99,7 @@ fn count_below(router: Uplink, sites: &[Site]) -> usize {
     sites.iter().filter(|site| site.uplink == router).count()
 }
 
-/// Waits until a router's links carry packets: the kernel sees to that behind our back when the other end is
+/// Waits until all links of a namespace carry packets: the kernel sees to that behind our back when the other end is
 /// switched on, and drops what is sent before.
 fn await_links(place: &str, namespace: &Namespace, count: usize) -> Result<(), NetworkError> {
     let refused = |source| NetworkError::Netlink { place: place.to_owned(), source };
@@ -113,7 +110,7 @@ fn await_links(place: &str, namespace: &Namespace, count: usize) -> Result<(), N
             &links(),
             || 0,
             |running, link| {
-                *running += usize::from(is_running(link));
+                *running += usize::from(is_operational(link)?);
                 Ok(())
             },
         );
