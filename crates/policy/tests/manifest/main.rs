@@ -1,4 +1,5 @@
 //! Manifests, read from files as users write them.
 
+mod bad;
 mod examples;
 mod world;

@@ -7,7 +7,7 @@ use std::path::{Path as FilePath, PathBuf};
 use policy::decision::Verdict;
 use policy::model::{Cluster, EndpointId, Family, Flow, Path, Protocol};
 
-use super::{cluster, read_hosts, read_objects};
+use super::{cluster, read_hosts, read_objects, read_what_can_be_read};
 
 /// A heading with its manifest and its table.
 pub(crate) struct Case {
@@ -53,20 +53,30 @@ fn cases(file: &FilePath, world: &Section) -> Vec<Case> {
 struct Section {
     title: String,
     yaml: String,
+    /// It is to be read though it has errors.
+    keep_going: bool,
     csv: String,
     table: Vec<String>,
 }
 
 impl Section {
     fn new(title: &str, body: &str) -> Section {
-        let mut section =
-            Section { title: title.into(), yaml: String::new(), csv: String::new(), table: Vec::new() };
+        let mut section = Section {
+            title: title.into(),
+            yaml: String::new(),
+            keep_going: false,
+            csv: String::new(),
+            table: Vec::new(),
+        };
         let mut fence = "";
         for line in body.lines() {
             match (fence, line.strip_prefix("```")) {
-                ("", Some(opened)) => fence = opened,
+                ("", Some(opened)) => {
+                    fence = opened;
+                    section.keep_going |= opened == "yaml keep-going";
+                }
                 (_, Some(_)) => fence = "",
-                ("yaml", None) => section.yaml += &format!("{line}\n"),
+                ("yaml" | "yaml keep-going", None) => section.yaml += &format!("{line}\n"),
                 ("csv", None) => section.csv += &format!("{line}\n"),
                 ("", None) if line.starts_with('|') => section.table.push(line.to_owned()),
                 (_, None) => (),
@@ -77,7 +87,8 @@ impl Section {
 
     fn case(self, file: &str, world: &Section) -> Case {
         let place = format!("{file}: {}", self.title);
-        let objects = read_objects(&place, &format!("{}---\n{}", world.yaml, self.yaml));
+        let read = if self.keep_going { read_what_can_be_read } else { read_objects };
+        let objects = read(&place, &format!("{}---\n{}", world.yaml, self.yaml));
         let cluster = cluster(&objects, &read_hosts(&place, &world.csv));
         assert!(self.table.len() > 2, "{place} has no rows");
         let rows = self.table.iter().skip(2).map(|row| read_row(&place, &cluster, row)).collect();

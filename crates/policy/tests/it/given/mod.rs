@@ -3,7 +3,9 @@
 //! Other crates' tests include this folder by its path, to give the same to their own evaluators.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-use policy::manifest::{self, Colour, Diagnostic, Listed, Objects, Options, Settings, Severity, Source};
+use policy::manifest::{
+    self, Colour, Diagnostic, Listed, Objects, Options, Settings, Severity, Source, Unreadable,
+};
 use policy::model::{Cluster, Host};
 
 pub(crate) mod cases;
@@ -15,6 +17,15 @@ fn read_objects(name: &str, manifest: &str) -> Objects {
     let source = Source { name: name.into(), bytes: manifest.as_bytes().into(), listed: Listed::ByName };
     let read = manifest::read([source], Options::default());
     assert_no_error(&read.diagnostics);
+    read.objects
+}
+
+/// The objects of a manifest with errors: a policy is closed where it can't be read (D14).
+fn read_what_can_be_read(name: &str, manifest: &str) -> Objects {
+    let source = Source { name: name.into(), bytes: manifest.as_bytes().into(), listed: Listed::ByName };
+    let options = Options { unreadable: Unreadable::FailClosed, ..Options::default() };
+    let read = manifest::read([source], options);
+    assert!(read.has_errors(), "{name} can be read");
     read.objects
 }
 
