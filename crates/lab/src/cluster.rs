@@ -98,6 +98,11 @@ impl Lab {
         self.networks.sites.get(..self.nodes)?.get(node)
     }
 
+    /// The network in which an end lives.
+    pub fn network(&self, end: End) -> Option<&Namespace> {
+        self.networks.sites.get(self.sites.of(end)?)
+    }
+
     /// Sends all probes, and says of each in turn what became of it.
     pub fn probe(&mut self, probes: &[Probe]) -> Result<Vec<Outcome>, ProbeError> {
         let means = Means {

@@ -9,11 +9,8 @@ use policy::program::{Clause, Fallback, PeerMatch, PortList, PortMatch, Program,
 use sha2::{Digest, Sha256};
 
 use super::sets::Sets;
-use super::{LOG_BYTES, LOG_GROUP, STRAY_CHAIN, log_prefix, own_set, suffix};
-use crate::ruleset::{Chain, Family, Log, Match, Name, Ports, Rule, Sense, Set, Side, States, Verdict};
-
-/// The SYN flag of TCP.
-const SYN: u8 = 0x02;
+use super::{LOG_BYTES, LOG_GROUP, STRAY_CHAIN, log_prefix, own_set, subject_side, suffix};
+use crate::ruleset::{Chain, Family, Log, Match, Name, Ports, Rule, Sense, Set, Side, Verdict};
 
 /// The chains of a node's programs, and the sets that they name.
 pub(super) struct Chains<'a> {
@@ -36,23 +33,23 @@ impl<'a> Chains<'a> {
         (self.sets.finish(), self.chains)
     }
 
-    /// The chain in which a packet of a pod with this program begins.
+    /// The chain in which a packet of a pod with this program begins: that of its first stage.
     pub(super) fn entry(&mut self, program: &'a Arc<Program>, family: Family) -> Name {
         let key = (Arc::as_ptr(program), family);
         if let Some(known) = self.entries.get(&key) {
             return known.clone();
         }
         let mut next = None;
-        for stage in program.stages.iter().skip(1).rev() {
+        for stage in program.stages.iter().rev() {
             let rules = self.stage(program.direction, stage, family, next.as_ref());
             next = Some(self.name(program.direction, family, rules));
         }
-        let mut rules = guard();
-        match program.stages.first() {
-            Some(stage) => rules.extend(self.stage(program.direction, stage, family, next.as_ref())),
-            None => rules.push(Rule::new([]).verdict(Verdict::Accept)),
-        }
-        let entry = self.name(program.direction, family, rules);
+        let entry = match next {
+            Some(entry) => entry,
+            None => {
+                self.name(program.direction, family, vec![Rule::new([]).verdict(allowed(program.direction))])
+            }
+        };
         self.entries.insert(key, entry.clone());
         entry
     }
@@ -72,27 +69,34 @@ impl<'a> Chains<'a> {
         next: Option<&Name>,
     ) -> Vec<Rule> {
         let mut rules = Vec::new();
-        if stage.tier == Tier::NetworkPolicy {
-            let own = Rule::new([Match::Pair(family, own_set(family))]);
-            rules.push(own.verdict(Verdict::Accept).comment("a pod to itself through its Service"));
-        }
         for clause in &stage.clauses {
             let matches = self.clause_matches(direction, clause, family);
-            rules.extend(matches.into_iter().map(|matches| self.outcome(clause, matches, next)));
+            rules.extend(matches.into_iter().map(|matches| self.outcome(direction, clause, matches, next)));
+        }
+        if stage.tier == Tier::NetworkPolicy {
+            // All rules of this tier accept, so this one may come last, where allowed flows don't pay for it.
+            let own = Rule::new([Match::Pair(family, own_set(family))]).verdict(allowed(direction));
+            rules.push(own.comment("a pod to itself through its Service"));
         }
         rules.push(match &stage.default {
-            Fallback::Pass => Rule::new([]).verdict(onward(next)),
+            Fallback::Pass => Rule::new([]).verdict(onward(direction, next)),
             Fallback::Isolate(id, _) => self.denial(*id, Vec::new()),
         });
         rules
     }
 
-    fn outcome(&self, clause: &Clause, matches: Vec<Match>, next: Option<&Name>) -> Rule {
+    fn outcome(
+        &self,
+        direction: Direction,
+        clause: &Clause,
+        matches: Vec<Match>,
+        next: Option<&Name>,
+    ) -> Rule {
         let accepting =
             |verdict| Rule::new(matches.clone()).verdict(verdict).comment(&self.readable(clause.rule));
         match clause.outcome {
-            Action::Accept => accepting(Verdict::Accept),
-            Action::Pass => accepting(onward(next)),
+            Action::Accept => accepting(allowed(direction)),
+            Action::Pass => accepting(onward(direction, next)),
             Action::Deny => self.denial(clause.rule, matches),
         }
     }
@@ -109,9 +113,9 @@ impl<'a> Chains<'a> {
 
     /// The alternatives under which a clause holds for packets of that family.
     fn clause_matches(&mut self, direction: Direction, clause: &Clause, family: Family) -> Vec<Vec<Match>> {
-        let side = match direction {
-            Direction::Egress => Side::Destination,
-            Direction::Ingress => Side::Source,
+        let side = match subject_side(direction) {
+            Side::Source => Side::Destination,
+            Side::Destination => Side::Source,
         };
         let peers: Vec<Option<Match>> = match &clause.peers {
             PeerMatch::Any => vec![None],
@@ -124,7 +128,8 @@ impl<'a> Chains<'a> {
             PortMatch::Any => vec![None],
             PortMatch::Of(list) => numbered(list).map(Some).collect(),
         };
-        let both = peers.iter().flat_map(|peer| ports.iter().map(move |port| [peer.clone(), port.clone()]));
+        // Ports first: comparing one costs less than looking up an address, and fewer packets have it.
+        let both = peers.iter().flat_map(|peer| ports.iter().map(move |port| [port.clone(), peer.clone()]));
         let mut alternatives: Vec<Vec<Match>> =
             both.map(|pair| pair.into_iter().flatten().collect()).collect();
         if let PortMatch::Of(list) = &clause.ports
@@ -137,18 +142,17 @@ impl<'a> Chains<'a> {
     }
 }
 
-/// Packets of no known flow are dropped at pods that have a program in either direction (D20).
-fn guard() -> Vec<Rule> {
-    let stray = || Verdict::Goto(STRAY_CHAIN.into());
-    vec![
-        Rule::new([Match::State(States::INVALID)]).verdict(stray()),
-        Rule::new([Match::TcpFlags { mask: SYN, sense: Sense::IsNot, value: SYN }]).verdict(stray()),
-    ]
+/// Allowed in this direction: egress goes back to the base chain, which still asks ingress.
+fn allowed(direction: Direction) -> Verdict {
+    match direction {
+        Direction::Egress => Verdict::Return,
+        Direction::Ingress => Verdict::Accept,
+    }
 }
 
 /// Where a stage that decides nothing leads.
-fn onward(next: Option<&Name>) -> Verdict {
-    next.map_or(Verdict::Accept, |next| Verdict::Goto(next.clone()))
+fn onward(direction: Direction, next: Option<&Name>) -> Verdict {
+    next.map_or_else(|| allowed(direction), |next| Verdict::Goto(next.clone()))
 }
 
 /// One match for each protocol of a list.

@@ -3,11 +3,15 @@
 //! Nothing is decided here; a program says what happens, this module spells it. The shape, for each node:
 //!
 //! ```text
-//! forward, first:  established? ─► accept    source address ─► its egress chain
-//! forward, second: established? ─► accept    destination address ─► its ingress chain
-//! input:           established? ─► accept    source address ─► its egress chain   (a pod to its node, D7)
+//! forward: established? ─► accept
+//!          of no known flow? ─► dropped, at pods that have a program (D20)
+//!          source address ─► its egress chain: drop, or return
+//!          destination address ─► its ingress chain: drop, or accept
+//! input:   the same without the last               (a pod to its own node, D7)
 //! ```
 //!
+//! What egress allows returns to the base chain and goes on to ingress, so that allowing one never skips the
+//! other; one base chain does for both, because every packet of every flow pays for each that there is.
 //! `output` is never hooked, so what the node itself sends passes (D6). Only the node's own pods have
 //! chains. Sets and chains are named by a hash of what they mean, so that a program that changes is a new
 //! chain and a set that only gains members keeps its name.
@@ -24,9 +28,11 @@ use policy::model::{Direction, Endpoint, RuleId, Text};
 use policy::program::Program;
 
 use crate::ruleset::{
-    Base, Chain, Element, Family, Hook, Match, Name, Rule, Ruleset, Set, SetKind, Side, States, Verdict,
-    VerdictMap,
+    Addresses, Base, Chain, Element, Family, Hook, Match, Name, Rule, Ruleset, Sense, Set, SetKind, Side,
+    States, Verdict, VerdictMap,
 };
+
+use crate::trace::SYN;
 
 use chain::Chains;
 
@@ -36,12 +42,14 @@ pub const LOG_GROUP: u16 = 7437;
 /// The chain that drops, and counts, packets of no known flow (D20).
 pub const STRAY_CHAIN: &str = "stray";
 
+/// The chain that asks whether a packet of no known flow is any of ours.
+const SUSPECT_CHAIN: &str = "suspects";
+
 /// How much of a denied packet is copied: enough for the headers of every protocol we name.
 pub(crate) const LOG_BYTES: u32 = 128;
 
-/// Before what others hook at priority 0, and egress before ingress.
-const EGRESS_PRIORITY: i32 = -10;
-const INGRESS_PRIORITY: i32 = -9;
+/// Before what others hook at priority 0.
+const PRIORITY: i32 = -10;
 
 const PREFIX: &str = "portcullis ";
 
@@ -52,22 +60,26 @@ pub fn lower(index: &Index, node: &str) -> Ruleset {
     let mut maps = BTreeMap::new();
     for family in Family::BOTH {
         for direction in [Direction::Egress, Direction::Ingress] {
+            let speaking = pods.iter().filter(|pod| !pod.program(direction).is_empty());
             let entries =
-                pods.iter().flat_map(|pod| pod.addresses_of(family).map(move |address| (address, pod)));
+                speaking.flat_map(|pod| pod.addresses_of(family).map(move |address| (address, pod)));
             let entries = entries
-                .map(|(address, pod)| (address, Verdict::Goto(chains.entry(pod.program(direction), family))))
+                .map(|(address, pod)| {
+                    (address, enter(direction, chains.entry(pod.program(direction), family)))
+                })
                 .collect();
             maps.insert(map_name(direction, family), VerdictMap { family, entries });
         }
     }
     let (mut sets, mut chains) = chains.finish();
     for family in Family::BOTH {
-        let own = pods
-            .iter()
-            .flat_map(|pod| pod.addresses_of(family))
-            .map(|address| Element::Pair(address, address));
+        let addresses = || pods.iter().flat_map(|pod| pod.addresses_of(family));
+        let own = addresses().map(|address| Element::Pair(address, address));
         sets.insert(own_set(family), Arc::new(Set::collect(SetKind::Pair(family), own)));
+        let policed = addresses().map(Element::Address);
+        sets.insert(policed_set(family), Arc::new(Set::collect(SetKind::Address(family), policed)));
     }
+    chains.insert(SUSPECT_CHAIN.into(), Arc::new(suspects()));
     chains.extend(base_chains());
     Ruleset { sets, maps, chains }
 }
@@ -116,31 +128,64 @@ impl<'a> Pod<'a> {
     }
 }
 
+/// Egress comes back and goes on to ingress; after ingress there is nothing more to ask.
+fn enter(direction: Direction, chain: Name) -> Verdict {
+    match direction {
+        Direction::Egress => Verdict::Jump(chain),
+        Direction::Ingress => Verdict::Goto(chain),
+    }
+}
+
 fn base_chains() -> impl Iterator<Item = (Name, Arc<Chain>)> {
     let chains = [
-        ("egress", Hook::Forward, EGRESS_PRIORITY, Direction::Egress),
-        ("ingress", Hook::Forward, INGRESS_PRIORITY, Direction::Ingress),
-        ("egress_to_node", Hook::Input, EGRESS_PRIORITY, Direction::Egress),
+        ("forward", Hook::Forward, [Direction::Egress, Direction::Ingress].as_slice()),
+        ("input", Hook::Input, [Direction::Egress].as_slice()),
     ];
-    chains.into_iter().map(|(name, hook, priority, direction)| {
-        let base = Some(Base { hook, priority });
-        (name.into(), Arc::new(Chain { base, rules: dispatch(direction) }))
+    chains.into_iter().map(|(name, hook, directions)| {
+        let base = Some(Base { hook, priority: PRIORITY });
+        (name.into(), Arc::new(Chain { base, rules: dispatch(directions) }))
     })
 }
 
-/// One look-up by address, whatever the number of pods. IPv4 first: its packets never ask the rest.
-fn dispatch(direction: Direction) -> Vec<Rule> {
-    let side = match direction {
+/// One look-up by address for each direction, whatever the number of pods.
+fn dispatch(directions: &[Direction]) -> Vec<Rule> {
+    let suspects = || Verdict::Jump(SUSPECT_CHAIN.into());
+    let mut rules = vec![
+        Rule::new([Match::State(States::ESTABLISHED.or(States::RELATED))]).verdict(Verdict::Accept),
+        Rule::new([Match::TcpFlags { mask: SYN, sense: Sense::IsNot, value: SYN }]).verdict(suspects()),
+        Rule::new([Match::Icmpv6(133, 137)]).verdict(Verdict::Accept).comment("neighbour discovery"),
+        Rule::new([Match::State(States::INVALID)]).verdict(suspects()),
+    ];
+    for family in Family::BOTH {
+        for direction in directions {
+            rules.push(Rule::new([]).dispatch(
+                subject_side(*direction),
+                family,
+                map_name(*direction, family),
+            ));
+        }
+    }
+    rules
+}
+
+/// Packets of no known flow are dropped at pods that have a program in either direction (D20).
+fn suspects() -> Chain {
+    let stray = |side, family| {
+        let policed = Match::Address(side, Sense::Is, Addresses::Named(family, policed_set(family)));
+        Rule::new([policed]).verdict(Verdict::Goto(STRAY_CHAIN.into()))
+    };
+    let rules = Family::BOTH
+        .into_iter()
+        .flat_map(|family| [Side::Source, Side::Destination].map(|side| stray(side, family)));
+    Chain { base: None, rules: rules.collect() }
+}
+
+/// At which end of a packet the pod is that a program of `direction` is about.
+fn subject_side(direction: Direction) -> Side {
+    match direction {
         Direction::Egress => Side::Source,
         Direction::Ingress => Side::Destination,
-    };
-    let look_up = |family| Rule::new([]).dispatch(side, family, map_name(direction, family));
-    vec![
-        Rule::new([Match::State(States::ESTABLISHED.or(States::RELATED))]).verdict(Verdict::Accept),
-        look_up(Family::V4),
-        Rule::new([Match::Icmpv6(133, 137)]).verdict(Verdict::Accept).comment("neighbour discovery"),
-        look_up(Family::V6),
-    ]
+    }
 }
 
 fn map_name(direction: Direction, family: Family) -> Name {
@@ -150,6 +195,11 @@ fn map_name(direction: Direction, family: Family) -> Name {
 /// The set of (address, address) of the node's own pods: a pod that reaches itself through its Service (D5).
 fn own_set(family: Family) -> Name {
     format!("own_{}", suffix(family)).into()
+}
+
+/// The addresses of the node's own pods that have a program in either direction.
+fn policed_set(family: Family) -> Name {
+    format!("policed_{}", suffix(family)).into()
 }
 
 fn suffix(family: Family) -> &'static str {

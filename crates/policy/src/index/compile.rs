@@ -12,9 +12,6 @@ use crate::model::{
 };
 use crate::program::{Clause, Fallback, PeerId, PeerMatch, PeerSet, PortList, PortMatch, Program, Stage};
 
-/// When a policy is asked (`Policy::order`).
-pub(super) type Order = (Tier, i32, PolicyId);
-
 /// A policy with its rules as clauses. Names of ports are still to be resolved in ingress clauses.
 #[derive(Clone)]
 pub(super) struct Compiled {
@@ -38,10 +35,6 @@ impl Compiled {
         };
         let (ingress, egress) = (rules(Direction::Ingress), rules(Direction::Egress));
         Compiled { subject: peer_id(&Peer::Pods(policy.subject.clone())), ingress, egress, policy }
-    }
-
-    pub(super) fn order(&self) -> Order {
-        (self.policy.tier, self.policy.priority, self.policy.id.clone())
     }
 
     /// The subject, and every peer of every rule, as often as they stand there.

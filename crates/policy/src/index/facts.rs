@@ -108,15 +108,15 @@ impl Index {
             self.rules.insert(id, (compiled.policy.id.clone(), direction, index));
         }
         pending.subjects.insert(compiled.subject);
-        self.by_subject.entry(compiled.subject).or_default().insert(compiled.order());
+        self.by_subject.entry(compiled.subject).or_default().insert(compiled.policy.id.clone());
         self.policies.insert(compiled.policy.id.clone(), compiled);
     }
 
     fn drop_policy(&mut self, id: &PolicyId, pending: &mut Pending) {
         let Some(compiled) = self.policies.remove(id) else { return };
-        if let Some(orders) = self.by_subject.get_mut(&compiled.subject) {
-            orders.remove(&compiled.order());
-            if orders.is_empty() {
+        if let Some(ids) = self.by_subject.get_mut(&compiled.subject) {
+            ids.remove(id);
+            if ids.is_empty() {
                 self.by_subject.remove(&compiled.subject);
             }
         }

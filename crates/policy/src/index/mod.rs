@@ -41,7 +41,7 @@ pub use change::{Change, Delta, Members};
 pub use end::End;
 pub use identity::Identity;
 
-use compile::{Compiled, Order};
+use compile::Compiled;
 use identity::{Entry, Mentions};
 use peers::PeerTable;
 use pods::{Identities, Pods};
@@ -56,7 +56,7 @@ pub struct Index {
     identities: Identities,
     peers: PeerTable,
     policies: HashMap<PolicyId, Compiled>,
-    by_subject: HashMap<PeerId, BTreeSet<Order>>,
+    by_subject: HashMap<PeerId, BTreeSet<PolicyId>>,
     mentions: Mentions,
     rules: HashMap<RuleId, (PolicyId, Direction, usize)>,
     programs: HashMap<ProgramKey, Weak<Program>>,

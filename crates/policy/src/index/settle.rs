@@ -256,8 +256,8 @@ impl Index {
     }
 
     fn selecting<'a>(&'a self, subjects: &'a [PeerId]) -> impl Iterator<Item = &'a Compiled> {
-        let orders = subjects.iter().filter_map(|subject| self.by_subject.get(subject)).flatten();
-        orders.filter_map(|(_, _, id)| self.policies.get(id))
+        let ids = subjects.iter().filter_map(|subject| self.by_subject.get(subject)).flatten();
+        ids.filter_map(|id| self.policies.get(id))
     }
 }
 
