@@ -17,7 +17,7 @@ const ALARM: Style = AnsiColor::BrightWhite.on_default().bg_color(Some(Color::An
 
 /// How rows are indented under their source: room for the mark of what changed.
 const INDENT: usize = 4;
-const VERDICT: usize = "allow".len();
+const VERDICT: usize = "verdict".len();
 
 /// All states and the summary, in lines of at most `width` columns where words allow it.
 pub(crate) fn render(report: &Report, width: usize) -> String {
@@ -95,6 +95,10 @@ impl Columns {
 
 fn body(text: &mut String, state: &StateReport, width: usize) {
     let columns = Columns::of(state, width);
+    if !state.lines.is_empty() {
+        let (destination, port) = (columns.destination + INDENT - 2, columns.port);
+        line(text, DIM, &format!("  {:<destination$}  {:<port$}  verdict  why", "from, to", "port"));
+    }
     let mut source = None;
     for row in &state.lines {
         let name = row.row.source.to_string();
@@ -124,14 +128,14 @@ fn row_lines(text: &mut String, line: &Line, columns: &Columns) {
         "{name_style}  {mark} {:<destination$}  {:<port$}{name_style:#}  {}",
         row.destination.to_string(),
         port(row),
-        shown(verdict, &answer.kernel),
+        styled(verdict),
         destination = columns.destination,
         port = columns.port,
     );
     let mut words =
         answer.why.as_ref().map(|why| fitted(why, columns.reason())).unwrap_or_default().into_iter();
     if let Some(first) = words.next() {
-        let _ = write!(text, "  {first}");
+        let _ = write!(text, "{:gap$}{first}", "", gap = VERDICT + 2 - word(verdict).1.len());
     }
     text.push('\n');
     words.for_each(|more| {
@@ -153,13 +157,17 @@ fn port(row: &Row) -> String {
     }
 }
 
-fn shown(verdict: Option<Verdict>, kernel: &Kernel) -> String {
-    let (style, word) = match (verdict, kernel) {
-        (Some(Verdict::Accept), _) => (ALLOW, "allow"),
-        (Some(Verdict::Deny), _) => (DENY, "deny"),
-        (None, _) => (ALARM, "?"),
-    };
-    format!("{style}{word:<VERDICT$}{style:#}")
+fn word(verdict: Option<Verdict>) -> (Style, &'static str) {
+    match verdict {
+        Some(Verdict::Accept) => (ALLOW, "allow"),
+        Some(Verdict::Deny) => (DENY, "deny"),
+        None => (ALARM, "failed"),
+    }
+}
+
+fn styled(verdict: Option<Verdict>) -> String {
+    let (style, word) = word(verdict);
+    format!("{style}{word}{style:#}")
 }
 
 /// What must not be overlooked.

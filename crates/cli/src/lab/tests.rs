@@ -78,9 +78,10 @@ fn a_table_says_what_changed_and_why() {
         plain(&report, 100),
         "The cluster\n\n\n\
          Step 1: deny.yaml\n  adds NetworkPolicy shop/default\n  1 of 2 verdicts change, marked >\n\n  \
+         from, to         port    verdict  why\n  \
          shop/web\n    \
          shop/db        80/tcp  allow\n  > \
-         shop/database  80/tcp  deny   no rule of `default` in `shop` allows it\n\n\
+         shop/database  80/tcp  deny     no rule of `default` in `shop` allows it\n\n\
          2 verdicts in 2 states, 9 probes, 1.2 s: engine and kernel agree on all\n"
     );
 }
@@ -91,7 +92,7 @@ fn a_long_reason_is_said_in_brief_or_broken_between_words() {
     let report = report(vec![line("shop/db", denied(why), None)]);
     assert!(plain(&report, 130).contains(why));
     let narrow = plain(&report, 72);
-    assert!(narrow.contains("deny   no rule of 2 policies in `shop` allows it\n"), "{narrow}");
+    assert!(narrow.contains("deny     no rule of 2 policies in `shop` allows it\n"), "{narrow}");
     let narrower = plain(&report, 50);
     assert!(narrower.lines().all(|line| line.len() <= 73), "{narrower}");
     assert!(narrower.contains("allows it"), "{narrower}");

@@ -59,7 +59,7 @@ fn a_table_says_what_a_step_changed_and_why_a_pair_is_denied() {
     assert!(run.stdout.contains("verdicts change, marked >"));
     assert!(
         run.stdout.lines().any(|line| line.trim_start().starts_with("> database-tier/database")
-            && line.ends_with("deny   no rule of 2 policies in `database-tier` allows it")),
+            && line.ends_with("deny     no rule of 2 policies in `database-tier` allows it")),
         "{}",
         run.stdout
     );

@@ -14,4 +14,5 @@ mod histories;
 mod literate;
 mod random_worlds;
 mod small_worlds;
+mod tables;
 mod worlds;
