@@ -14,8 +14,8 @@ use std::fmt;
 
 use crate::model::{Cluster, EndpointId, Family, Flow, Protocol, Text};
 
-use groups::{Group, groups};
 pub use groups::listening;
+use groups::{Group, groups};
 pub use split::{Part, split};
 
 /// A protocol and a destination port.
