@@ -7,7 +7,11 @@ use libtest_mimic::{Arguments, Failed, Trial};
 #[path = "../../policy/tests/it/worlds/mod.rs"]
 mod worlds;
 
+#[path = "../../policy/tests/it/given/mod.rs"]
+mod given;
+
 mod packets {
+    pub(crate) mod given_verdicts;
     pub(crate) mod leftovers;
     pub(crate) mod open;
     pub(crate) mod revocation;
@@ -15,7 +19,7 @@ mod packets {
     pub(crate) mod world;
 }
 
-use packets::{leftovers, open, revocation, rules};
+use packets::{given_verdicts, leftovers, open, revocation, rules};
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -27,10 +31,16 @@ fn main() -> ExitCode {
         return leftovers::wait_to_be_killed();
     }
     let trials = match (&refused, std::env::var_os("CI").is_some()) {
-        (None, _) => [open::trials(), rules::trials(), revocation::trials(), leftovers::trials()]
-            .into_iter()
-            .flatten()
-            .collect(),
+        (None, _) => [
+            open::trials(),
+            rules::trials(),
+            revocation::trials(),
+            given_verdicts::trials(),
+            leftovers::trials(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
         (Some(reason), true) => {
             let reason = format!("no lab: {reason}");
             vec![Trial::test("enter", move || Err(Failed::from(reason)))]

@@ -15,7 +15,8 @@ use policy::rows::{Actor, Pair, PodPorts};
 use crate::given::{cases, corpus};
 
 /// Cases of the corpus that only repeat, with more peers at once, what the others ask one by one.
-const REPEATING: [&str; 5] = ["multi-peer", "upstream-e2e", "example", "end-port", "namespaces-by-default-label"];
+const REPEATING: [&str; 5] =
+    ["multi-peer", "upstream-e2e", "example", "end-port", "namespaces-by-default-label"];
 
 pub(crate) fn trials() -> Vec<Trial> {
     let trial = |name: &str, test: fn() -> Result<(), Failed>| Trial::test(name, test);
@@ -63,7 +64,9 @@ fn the_corpus() -> Result<(), Failed> {
     let Some(steps) = corpus::steps() else { return Ok(()) };
     let mut asked = Asked { states: Vec::new(), left_out: 0 };
     let mut cases = 0;
-    for step in steps.into_iter().filter(|step| !step.tags.iter().any(|tag| REPEATING.contains(&tag.as_str()))) {
+    for step in
+        steps.into_iter().filter(|step| !step.tags.iter().any(|tag| REPEATING.contains(&tag.as_str())))
+    {
         cases += usize::from(step.title.ends_with("step 1"));
         let rows = step.rows.into_iter().map(|row| (row.text, row.flow, row.verdict)).collect();
         asked.add(step.title, step.cluster, rows);
@@ -101,16 +104,20 @@ fn row(actors: &HashMap<IpAddr, Actor>, text: String, flow: Flow, verdict: Verdi
 /// Who has which address; a node is stood for by a pod in its network.
 fn actors(cluster: &Cluster) -> HashMap<IpAddr, Actor> {
     let running = cluster.endpoints.values().filter(|pod| pod.phase != Phase::Ended);
-    let pods = running.flat_map(|pod| pod.addresses.iter().map(|address| (*address, Actor::Pod(pod.id.clone()))));
+    let pods =
+        running.flat_map(|pod| pod.addresses.iter().map(|address| (*address, Actor::Pod(pod.id.clone()))));
     let hosts = cluster.hosts.values();
-    let hosts = hosts.flat_map(|host| host.addresses.iter().map(|address| (*address, Actor::Host(host.name.clone()))));
+    let hosts = hosts
+        .flat_map(|host| host.addresses.iter().map(|address| (*address, Actor::Host(host.name.clone()))));
     hosts.chain(pods).collect()
 }
 
 /// The cluster with somebody at every address that a flow names: a host outside, or a pod in a node's
 /// network, which no policy knows (D8).
 fn inhabited(mut cluster: Cluster, flows: &[Flow]) -> Cluster {
-    let ends = flows.iter().flat_map(|flow| [(flow.source, None), (flow.destination, Some((flow.protocol, flow.port)))]);
+    let ends = flows
+        .iter()
+        .flat_map(|flow| [(flow.source, None), (flow.destination, Some((flow.protocol, flow.port)))]);
     for (address, port) in ends {
         let node = cluster.nodes.values().find(|node| node.addresses.contains(&address));
         match node.map(|node| node.name.clone()) {
@@ -123,7 +130,8 @@ fn inhabited(mut cluster: Cluster, flows: &[Flow]) -> Cluster {
             }
             None if !is_known(&cluster, address) => {
                 let name: policy::model::Text = format!("at-{address}").into();
-                let host = Host { name: name.clone(), addresses: vec![address], ports: port.into_iter().collect() };
+                let host =
+                    Host { name: name.clone(), addresses: vec![address], ports: port.into_iter().collect() };
                 cluster.hosts.insert(name, host);
             }
             None => (),
@@ -192,9 +200,11 @@ fn ask(stage: &mut Stage, state: &State) -> Result<Vec<String>, Failed> {
     stage.enforce(&index).map_err(staged)?;
     let seen = stage.ask(&index, &pairs).map_err(staged)?;
     let differs = state.rows.iter().zip(seen).filter_map(|(row, seen)| {
-        let named = named_rule(&seen.outcome) == seen.decision.denial().map(|(_, reason)| reason).and_then(rule_id);
+        let named =
+            named_rule(&seen.outcome) == seen.decision.denial().map(|(_, reason)| reason).and_then(rule_id);
         let right = seen.kernel() == Some(row.verdict) && (named || row.verdict == Verdict::Accept);
-        (!right).then(|| format!("{}: {}\n  but {:?} ({:?})", state.title, row.text, seen.outcome, seen.decision))
+        (!right)
+            .then(|| format!("{}: {}\n  but {:?} ({:?})", state.title, row.text, seen.outcome, seen.decision))
     });
     Ok(differs.collect())
 }

@@ -11,6 +11,9 @@
 mod diff;
 mod display;
 mod engine;
+#[path = "../../../policy/tests/it/given/mod.rs"]
+mod given;
+mod given_verdicts;
 #[path = "../kernel/random.rs"]
 mod random;
 #[path = "../kernel/samples.rs"]
