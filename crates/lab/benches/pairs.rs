@@ -1,5 +1,7 @@
 //! What a lab of 100 pods costs: to build, and to probe all its pairs, allowed and denied.
 
+#![allow(clippy::print_stdout, reason = "what was measured is printed")]
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -25,6 +25,8 @@ use super::{Outcome, Probe, ProbeError};
 
 /// How many probes are on their way at once: more would wait for the responders longer than we wait.
 const WINDOW: usize = 1024;
+/// How many are sent before logs are read: an ordinary user's socket holds a few hundred of them.
+const BURST: usize = 128;
 const EVENTS: usize = 4096;
 const DATAGRAM: usize = 2048;
 
@@ -42,15 +44,17 @@ pub(crate) fn run(means: Means<'_>, probes: &[Probe]) -> Result<Vec<Outcome>, Pr
     let mut round = Round::begin(means, probes)?;
     let mut events = Events::with_capacity(EVENTS);
     while round.open > 0 || round.next < probes.len() {
-        if round.open < WINDOW / 2 {
-            round.launch(WINDOW)?;
+        if round.open < WINDOW {
+            round.launch(WINDOW.min(round.open + BURST))?;
         }
         // None of them could even be sent.
         if round.open == 0 {
             continue;
         }
         let waited_from = Instant::now();
-        let timeout = round.next_deadline().map(|at| at.saturating_duration_since(waited_from));
+        let has_more = round.open < WINDOW && round.next < probes.len();
+        let deadline = if has_more { Some(waited_from) } else { round.next_deadline() };
+        let timeout = deadline.map(|at| at.saturating_duration_since(waited_from));
         match round.poll.poll(&mut events, timeout) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(ProbeError::Wait(error)),
             Ok(()) | Err(_) => (),
@@ -415,8 +419,5 @@ fn sctp_sign(answer: &Packet, tag: u32) -> Option<Sign<'_>> {
 }
 
 fn failure_sign(error: io::Error) -> Sign<'static> {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => Sign::Refusal,
-        _ => Sign::Broken(error),
-    }
+    if error.kind() == io::ErrorKind::ConnectionRefused { Sign::Refusal } else { Sign::Broken(error) }
 }
