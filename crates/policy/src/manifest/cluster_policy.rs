@@ -155,7 +155,7 @@ pub(super) fn missing<'a>(
     field: &str,
     help: String,
 ) {
-    context.error("PC114", &node.at, format!("`{what}` needs a `{field}`"), help);
+    context.error("PC114", &node.at, format!("`{what}` lacks `{field}`"), help);
 }
 
 fn subject<'a>(
@@ -291,12 +291,7 @@ fn action<'a>(
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("one of {}", names.join(", ")),
         };
-        context.error(
-            "PC172",
-            &node.at,
-            format!("unknown action `{word}` in a {}", dialect.kind_name()),
-            help,
-        );
+        context.error("PC172", &node.at, format!("`{word}` is no action of {}", dialect.kind_name()), help);
     }
     found
 }

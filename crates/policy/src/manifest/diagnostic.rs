@@ -46,6 +46,8 @@ pub struct Place {
     pub excerpt: String,
     /// The bytes of `excerpt` that are meant.
     pub marked: Range<usize>,
+    /// Whether `excerpt` is but a part of its line.
+    pub is_cut: bool,
 }
 
 /// Whether to write escape codes for colours.
@@ -67,7 +69,10 @@ impl Diagnostic {
         };
         let mut group = Group::with_title(level.primary_title(self.title.as_str()).id(self.code));
         if let Some(place) = &self.place {
-            group = group.element(place.origin()).element(place.snippet());
+            group = match place.is_cut {
+                true => group.element(place.origin()).element(place.snippet()),
+                false => group.element(place.snippet().path(place.file.as_ref())),
+            };
         }
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(help.as_str()));

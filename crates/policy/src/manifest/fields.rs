@@ -290,10 +290,7 @@ pub(super) fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
         .iter()
         .filter(|name| **name != written)
         .map(|name| (strsim::osa_distance(&folded, &name.to_lowercase()), *name))
-        .filter(|(distance, name)| {
-            *distance <= name.len().min(written.len()) / 4 + usize::from(name.len() > 2)
-        })
-        .filter(|(distance, _)| *distance <= 2)
+        .filter(|(distance, name)| *distance <= (name.len().min(written.len()) / 4).min(2))
         .collect();
     near.sort_unstable();
     near.first().map(|(_, name)| *name)

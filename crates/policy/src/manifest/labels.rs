@@ -155,7 +155,10 @@ fn requirement<'a>(context: &mut Context<'_, 'a>, node: &Node<'a>, whose: Whose)
             return None;
         }
     };
-    let values = values(context, get(entries, "values"));
+    let listed = get(entries, "values");
+    let values = values(context, listed);
+    let has_values =
+        listed.is_some_and(|node| !matches!(&node.value, Value::List(listed) if listed.is_empty()));
     let Some(operator) = operator else {
         let help = "one of In, NotIn, Exists, DoesNotExist".to_owned();
         context.error("PC120", &node.at, "an expression needs an `operator`".to_owned(), help);
@@ -163,12 +166,12 @@ fn requirement<'a>(context: &mut Context<'_, 'a>, node: &Node<'a>, whose: Whose)
     };
     let word = context.text(Some(operator), "operator")?;
     match word {
-        "In" => some(context, operator, values).map(|values| Selector::is_in(attribute, values)),
-        "NotIn" => some(context, operator, values)
+        "In" => some(context, operator, values, has_values).map(|values| Selector::is_in(attribute, values)),
+        "NotIn" => some(context, operator, values, has_values)
             .map(|values| Selector::Not(Box::new(Selector::is_in(attribute, values)))),
-        "Exists" => none(context, operator, &values).then_some(Selector::Has(attribute)),
+        "Exists" => none(context, operator, has_values).then_some(Selector::Has(attribute)),
         "DoesNotExist" => {
-            none(context, operator, &values).then(|| Selector::Not(Box::new(Selector::Has(attribute))))
+            none(context, operator, has_values).then(|| Selector::Not(Box::new(Selector::Has(attribute))))
         }
         _ => {
             unknown_operator(context, operator, word);
@@ -191,21 +194,25 @@ fn values<'a>(context: &mut Context<'_, 'a>, node: Option<&Node<'a>>) -> Vec<Tex
     listed.iter().filter_map(|value| label_value(context, value, "a label value")).collect()
 }
 
-fn some<'a>(context: &mut Context<'_, 'a>, operator: &Node<'a>, values: Vec<Text>) -> Option<Vec<Text>> {
-    if values.is_empty() {
+fn some<'a>(
+    context: &mut Context<'_, 'a>,
+    operator: &Node<'a>,
+    values: Vec<Text>,
+    has_values: bool,
+) -> Option<Vec<Text>> {
+    if !has_values {
         let word = operator.text().unwrap_or_default();
         let help = "list them under `values`, or use Exists or DoesNotExist".to_owned();
         context.error("PC121", &operator.at, format!("`{word}` needs values"), help);
-        return None;
     }
-    Some(values)
+    Some(values).filter(|values| !values.is_empty())
 }
 
-fn none<'a>(context: &mut Context<'_, 'a>, operator: &Node<'a>, values: &[Text]) -> bool {
-    if !values.is_empty() {
+fn none<'a>(context: &mut Context<'_, 'a>, operator: &Node<'a>, has_values: bool) -> bool {
+    if has_values {
         let word = operator.text().unwrap_or_default();
         let help = "leave `values` out, or use In or NotIn".to_owned();
         context.error("PC121", &operator.at, format!("`{word}` takes no values"), help);
     }
-    values.is_empty()
+    !has_values
 }

@@ -242,9 +242,15 @@ fn check_port_name<'a>(context: &mut Context<'_, 'a>, node: &Node<'a>, name: &st
     }
     let help = match name.parse::<u16>() {
         Ok(number) => format!("write the number without quotes: `{number}`"),
+        Err(_) if is_range(name) => "write a range as `port` and `endPort`".to_owned(),
         Err(_) => "at most 15 lower case letters, digits and single `-`, with a letter among them".to_owned(),
     };
     context.error("PC132", &node.at, format!("`{name}` can't be a port's name"), help);
+}
+
+fn is_range(name: &str) -> bool {
+    name.split_once('-')
+        .is_some_and(|(first, last)| first.parse::<u16>().is_ok() && last.parse::<u16>().is_ok())
 }
 
 fn last_port<'a>(context: &mut Context<'_, 'a>, node: &Node<'a>, first: Option<u16>) -> Option<u16> {

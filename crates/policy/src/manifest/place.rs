@@ -48,6 +48,7 @@ impl<'a> File<'a> {
         let end = self.boundary(at.end.max(start)).min(line_end);
         let column = self.text.get(line_start..start).unwrap_or_default().chars().count() + 1;
         let shown = self.excerpt(line_start..line_end, start);
+        let is_cut = shown != (line_start..line_end);
         let marked = start - shown.start..end.min(shown.end).max(start) - shown.start;
         let excerpt = self.text.get(shown).unwrap_or_default().trim_end_matches('\r').to_owned();
         Place {
@@ -57,6 +58,7 @@ impl<'a> File<'a> {
             span: at.clone(),
             marked: marked.start.min(excerpt.len())..marked.end.min(excerpt.len()),
             excerpt,
+            is_cut,
         }
     }
 

@@ -2,4 +2,7 @@
 
 mod bad;
 mod examples;
+mod hostile;
+mod syntax;
+mod workloads;
 mod world;
