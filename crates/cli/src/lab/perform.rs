@@ -15,6 +15,7 @@ use super::assemble::{Asked, Verdicts, lines, unanswered, verdicts};
 use super::changes::changes;
 use super::notes::notes;
 use super::report::{Report, StateReport};
+use crate::output;
 
 /// A state of the cluster, and what is expected of it.
 pub(crate) struct State {
@@ -37,6 +38,7 @@ pub(crate) fn perform(states: &[State], options: &Options) -> Result<Report> {
         left = later;
         progress.say(&format!("building {} network namespaces", networks(&drawing)));
         let mut stage = Stage::build(drawing).context("cannot build the lab")?;
+        say_what_is_not_spoken(stage.families());
         let scenes: Vec<Scene<'_>> =
             here.iter().map(|state| Scene::of(state, options, stage.families())).collect();
         progress.say("asking what is to be denied while nothing is");
@@ -111,6 +113,12 @@ impl<'a> Scene<'a> {
             Asked { row, seen }
         };
         Ok(Played { rows: self.rows.into_iter().map(answered).collect(), index: self.index })
+    }
+}
+
+fn say_what_is_not_spoken(families: &[Family]) {
+    if !families.contains(&Family::V6) {
+        output::note("note: this machine's kernel has no IPv6; rows over IPv6 are left out\n");
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct Row {
 
 /// All cases of all files.
 pub(crate) fn all() -> Vec<Case> {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../policy/tests/cases"));
+    let folder = super::workspace().join("crates/policy/tests/cases");
     let mut files: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let readme = folder.join("README.md");

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::PathBuf;
 
 use flate2::read::GzDecoder;
 use policy::decision::Verdict;
@@ -31,8 +30,7 @@ pub(crate) struct Row {
 /// All steps of all cases, without the rows from a pod to itself: there the corpus asks the policies, and the
 /// API says that a pod can't block itself (N9). `None`, and a line that says so, where the corpus is absent.
 pub(crate) fn steps() -> Option<Vec<Step>> {
-    let path =
-        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpora/cyclonus-cases.json.gz"));
+    let path = super::workspace().join("../shared/corpora/cyclonus-cases.json.gz");
     if !path.exists() {
         println!("SKIPPED: the corpus is not at {}", path.display());
         return None;

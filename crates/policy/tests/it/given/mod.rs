@@ -3,6 +3,8 @@
 //! Other crates' tests include this folder by its path, to give the same to their own evaluators.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+use std::path::PathBuf;
+
 use policy::manifest::{
     self, Colour, Diagnostic, Listed, Objects, Options, Settings, Severity, Source, Unreadable,
 };
@@ -11,6 +13,12 @@ use policy::model::{Cluster, Host};
 pub(crate) mod cases;
 pub(crate) mod corpus;
 pub(crate) mod scenarios;
+
+/// The workspace's root. Asked at run time: tests also run from a copy, as a user who can't read the original.
+fn workspace() -> PathBuf {
+    let folder = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    PathBuf::from(folder).join("../..")
+}
 
 /// The objects of a manifest without an error.
 fn read_objects(name: &str, manifest: &str) -> Objects {

@@ -28,7 +28,7 @@ pub(crate) struct Row {
 
 /// All states of all scenarios.
 pub(crate) fn steps() -> Vec<Step> {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples"));
+    let folder = super::workspace().join("examples");
     files(&folder).iter().filter(|path| path.is_dir()).flat_map(|path| scenario(path)).collect()
 }
 
