@@ -41,7 +41,7 @@ const PART: usize = 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
     /// No namespace.
-    #[error("cannot make a network namespace")]
+    #[error("cannot make a network namespace{}", remedy(.0))]
     Namespace(#[from] io::Error),
     /// A setting.
     #[error(transparent)]
@@ -64,6 +64,15 @@ pub enum NetworkError {
 
 /// How long the kernel may take to notice that a link is complete.
 const LINK_PATIENCE: Duration = Duration::from_secs(30);
+
+fn remedy(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::StorageFull {
+        ": all that `user.max_net_namespaces` allows are in use; raise it with \
+         `sysctl user.max_net_namespaces=10000`"
+    } else {
+        ""
+    }
+}
 
 /// The namespaces of a lab.
 #[derive(Debug)]
@@ -227,5 +236,13 @@ mod tests {
         assert_eq!(cut.iter().map(|part| part.len()).sum::<usize>(), messages.len());
         assert!(cut.iter().all(|part| part.iter().map(Message::size).sum::<usize>() <= PART));
         assert_eq!(parts(&[]).count(), 0);
+    }
+
+    #[test]
+    fn a_limit_that_is_reached_is_named() {
+        let limit = NetworkError::from(io::Error::from(io::ErrorKind::StorageFull));
+        assert!(limit.to_string().contains("sysctl user.max_net_namespaces"));
+        let other = NetworkError::from(io::Error::from(io::ErrorKind::PermissionDenied));
+        assert_eq!(other.to_string(), "cannot make a network namespace");
     }
 }
