@@ -3,12 +3,10 @@
 //! One file or folder for each subcommand; each has its `Args` and a `run` that answers whether all is well.
 //! Exit status: 0 yes or clean, 1 no or findings, 2 could not answer.
 
-mod can;
 mod input;
 mod lab;
 mod manifests;
 mod output;
-mod reach;
 
 use std::process::ExitCode;
 
@@ -24,9 +22,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Can(can::Args),
     Lab(lab::Args),
-    Reach(reach::Args),
 }
 
 /// What a command found.
@@ -41,9 +37,7 @@ enum Outcome {
 /// The lab must enter its namespaces before the process has a second thread: nothing here may start one.
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Can(args) => can::run(&args),
         Command::Lab(args) => lab::run(&args),
-        Command::Reach(args) => reach::run(&args),
     };
     match outcome {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,
