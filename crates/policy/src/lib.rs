@@ -9,6 +9,7 @@
 //! - [`model`]: the facts and the policies as plain values; no `Option` means a default any more.
 //! - [`decision`]: verdicts with their reasons.
 //! - [`rows`]: which questions a table asks, in which order.
+//! - [`ports`]: sets of ports, and what a program allows as one.
 //! - [`spec`]: the semantics, written to be read next to the API's text.
 //! - [`index`] and [`program`]: the same semantics compiled, incrementally, per identity and direction.
 //!
@@ -20,6 +21,7 @@ pub mod decision;
 pub mod index;
 pub mod manifest;
 pub mod model;
+pub mod ports;
 pub mod program;
 pub mod rows;
 pub mod spec;

@@ -115,7 +115,7 @@ pub struct Party<'a> {
 }
 
 /// What one tier said about a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Step {
     /// Which tier.
     pub tier: Tier,
@@ -245,7 +245,7 @@ impl PortList {
 }
 
 /// Whether a container port is `port` of `protocol` and goes by that name (N23, C10).
-fn is_named(there: &ContainerPort, name: &(Option<Protocol>, Text), protocol: Protocol, port: u16) -> bool {
+pub(crate) fn is_named(there: &ContainerPort, name: &(Option<Protocol>, Text), protocol: Protocol, port: u16) -> bool {
     let (of, name) = name;
     (there.protocol, there.port) == (protocol, port)
         && there.name.as_ref() == Some(name)

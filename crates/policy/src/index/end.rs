@@ -75,6 +75,11 @@ impl Index {
         End { address, pod, entry, blocks, nodes, at }
     }
 
+    /// The blocks that hold an address, sorted, whoever has it.
+    pub fn blocks_holding(&self, address: IpAddr) -> Vec<PeerId> {
+        self.peers.blocks.holding(address)
+    }
+
     /// What happens to a flow between two different addresses, or to one that comes back through a Service.
     pub fn decide_between(&self, flow: &Flow, source: &End<'_>, destination: &End<'_>) -> Decision {
         Decision {

@@ -1,0 +1,114 @@
+//! `portcullis reach`.
+
+mod matrix;
+mod select;
+mod table;
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+use policy::analyse::reach::{Reach, json};
+use policy::index::Index;
+use policy::model::{Cluster, Family};
+use policy::rows::csv::FamilyColumn;
+use policy::rows::{Families, Options, OwnPods, PodPorts, rows, split};
+
+use crate::manifests::{self, Files};
+use crate::{Outcome, output};
+
+use select::Filter;
+
+/// Show who can talk to whom
+///
+/// The table groups: each line names many sources, many destinations, and the ports between them.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    files: Files,
+    /// Only from these: a name as `portcullis can` takes it
+    #[arg(long, value_name = "SRC")]
+    from: Option<String>,
+    /// Only to these
+    #[arg(long, value_name = "DST")]
+    to: Option<String>,
+    /// Only on this port, such as 80/tcp
+    #[arg(long, value_name = "PORT", value_parser = select::port)]
+    port: Option<policy::rows::ProtocolPort>,
+    /// Over this address family only, or over both, each by itself [default: IPv4 where both ends have it]
+    #[arg(long, value_name = "FAMILY")]
+    family: Option<Over>,
+    /// How to print
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    output: Output,
+}
+
+/// Over which families to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Over {
+    /// IPv4
+    #[value(name = "4")]
+    V4,
+    /// IPv6
+    #[value(name = "6")]
+    V6,
+    /// Both
+    Both,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// Grouped lines, for people
+    Table,
+    /// Every pair of workloads: ingress, egress and both, for small clusters
+    Matrix,
+    /// A row a pair and port, with the engine's verdicts, as `lab` has them
+    Csv,
+    /// Complete and structured: docs/reach.schema.json
+    Json,
+    /// The grouped lines as a Markdown table
+    Md,
+    /// The grouped lines as a graph for Graphviz
+    Dot,
+}
+
+/// Reads everything, asks, and prints.
+pub(crate) fn run(args: &Args) -> Result<Outcome> {
+    let Some(cluster) = manifests::states(&args.files, &[])?.pop() else { bail!("there is no cluster") };
+    let index = Index::compile(&cluster);
+    let families = match args.family {
+        None => Families::Natural,
+        Some(Over::V4) => Families::Only(Family::V4),
+        Some(Over::V6) => Families::Only(Family::V6),
+        Some(Over::Both) => Families::Both,
+    };
+    let reach = Reach::of(&cluster, &index);
+    let filter = Filter::of(&cluster, &index, args.from.as_deref(), args.to.as_deref(), args.port)?;
+    let text = match args.output {
+        Output::Table => table::table(&table::lines(&cluster, &reach, families, &filter)),
+        Output::Md => table::markdown(&table::lines(&cluster, &reach, families, &filter)),
+        Output::Dot => table::dot(&table::lines(&cluster, &reach, families, &filter)),
+        Output::Json => json::write(&reach, families, |connection| filter.connection(&reach, connection)),
+        Output::Csv => csv(&cluster, &index, families, &filter),
+        Output::Matrix => matrix::matrix(&reach, families, &filter)?,
+    };
+    output::print(&text)?;
+    Ok(Outcome::Clean)
+}
+
+/// The rows of the lab's csv with the engine's verdicts.
+fn csv(cluster: &Cluster, index: &Index, families: Families, filter: &Filter) -> String {
+    let options = Options { ports: PodPorts::Containers, own: OwnPods::Left, families };
+    let all = rows(cluster, &options).filter(|row| filter.row(row));
+    let parts: Vec<_> = all
+        .flat_map(|row| {
+            let decide = |pair: &policy::rows::Pair| index.decide(&pair.flow).verdict();
+            let answers: Vec<_> = row.pairs.iter().map(decide).collect();
+            split(&row, &answers, |verdict| *verdict)
+        })
+        .collect();
+    let column = match families {
+        Families::Both => FamilyColumn::Shown,
+        Families::Natural | Families::Only(_) => FamilyColumn::Left,
+    };
+    policy::rows::csv::write(parts.iter().map(|part| (&part.row, part.answer)), column)
+}

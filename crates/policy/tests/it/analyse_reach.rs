@@ -1,0 +1,215 @@
+//! Who can talk to whom, held against the specification and the programs flow by flow.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use policy::analyse::names::Addresses;
+use policy::analyse::reach::groups::{Line, Many, lines};
+use policy::analyse::reach::{Reach, Unit};
+use policy::decision::Verdict;
+use policy::index::Index;
+use policy::model::{Cluster, Direction, Endpoint, Family, Flow, Path, Protocol};
+use policy::ports::PortSet;
+use policy::rows::Families;
+use policy::spec;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::given::corpus;
+use crate::worlds::random::{cluster, config};
+
+/// Around every number that a random policy may name.
+const PORTS: [u16; 14] = [1, 52, 53, 54, 79, 80, 81, 82, 252, 253, 280, 8080, 8279, 65535];
+
+fn asked() -> impl Iterator<Item = (Protocol, u16)> {
+    let with_ports = Protocol::WITH_PORTS.into_iter().flat_map(|protocol| PORTS.map(|port| (protocol, port)));
+    with_ports.chain([(Protocol::Other(1), 0), (Protocol::Other(47), 0)])
+}
+
+/// Holds a set of ports against all that decides the flows from one address to another.
+fn check(cluster: &Cluster, index: &Index, source: IpAddr, destination: IpAddr, ports: &PortSet) {
+    for (protocol, port) in asked() {
+        let flow = Flow::direct(source, destination, protocol, port);
+        let decided = index.decide(&flow).verdict() == Verdict::Accept;
+        assert_eq!(ports.contains(protocol, port), decided, "{flow:?}");
+        assert_eq!(spec::decide(cluster, &flow).verdict() == Verdict::Accept, decided, "{flow:?}");
+    }
+}
+
+fn unit<'r, 'a>(reach: &'r Reach<'a>, pod: &Endpoint) -> &'r Unit<'a> {
+    reach.units.iter().find(|unit| unit.pods.iter().any(|there| there.id == pod.id)).unwrap()
+}
+
+/// Every pair of pods, family by family.
+fn check_pods(cluster: &Cluster, index: &Index, reach: &Reach<'_>) -> usize {
+    let mut pairs = 0;
+    let pods: Vec<&Endpoint> = reach.units.iter().flat_map(|unit| unit.pods.iter().copied()).collect();
+    for source in pods.iter().filter(|pod| !pod.host_network) {
+        for destination in &pods {
+            let (from, to) = (unit(reach, source), unit(reach, destination));
+            for family in Family::BOTH {
+                let (Some(a), Some(b)) = (source.address(family), destination.address(family)) else {
+                    continue;
+                };
+                if a == b {
+                    continue;
+                }
+                let found = reach.between(from, to, Families::Only(family));
+                let nothing = PortSet::default();
+                check(cluster, index, a, b, found.first().map_or(&nothing, |passing| &passing.ports));
+                pairs += 1;
+            }
+        }
+    }
+    pairs
+}
+
+/// An address that no pod and no node has, against every unit.
+fn check_outside(cluster: &Cluster, index: &Index, reach: &Reach<'_>, address: IpAddr) {
+    let family = Family::of(&address);
+    let holding = reach.plane(family).pieces.iter().filter(|piece| piece.addresses.contains(&address));
+    let [piece] = holding.collect::<Vec<_>>()[..] else { panic!("{address} is not in one piece") };
+    for unit in &reach.units {
+        let Some(own) = unit.pods.iter().find_map(|pod| pod.address(family)) else { continue };
+        check(cluster, index, address, own, &reach.inwards(piece, unit, family));
+        if unit.is_source {
+            check(cluster, index, own, address, &reach.outwards(unit, piece, family));
+        }
+    }
+}
+
+fn is_taken(cluster: &Cluster, address: &IpAddr) -> bool {
+    let pods = cluster.endpoints.values().any(|pod| pod.addresses.contains(address));
+    pods || cluster.nodes.values().any(|node| node.addresses.contains(address))
+}
+
+fn any_address() -> impl Strategy<Value = IpAddr> {
+    let near = 0..80_u8;
+    prop_oneof![
+        3 => near.clone().prop_map(|at| Ipv4Addr::new(10, 0, 0, at).into()),
+        3 => near.prop_map(|at| Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, at.into()).into()),
+        1 => any::<u32>().prop_map(|bits| Ipv4Addr::from(bits).into()),
+        1 => any::<u128>().prop_map(|bits| Ipv6Addr::from(bits).into()),
+    ]
+}
+
+fn holds(many: &Many, unit: u32) -> bool {
+    many.units.binary_search(&unit).is_ok()
+}
+
+fn port_of<'a>(lines: impl Iterator<Item = &'a Line>) -> PortSet {
+    lines.fold(PortSet::default(), |all, line| all.or(&line.ports))
+}
+
+/// The lines say exactly what the pairs get.
+fn check_lines(reach: &Reach<'_>, lines: &[Line]) {
+    for (from, source) in (0..).zip(&reach.units) {
+        for (to, destination) in (0..).zip(&reach.units).filter(|(to, _)| *to != from) {
+            let said =
+                lines.iter().filter(|line| holds(&line.sources, from) && holds(&line.destinations, to));
+            let found = reach.between(source, destination, Families::Natural).pop();
+            assert_eq!(port_of(said), found.map(|passing| passing.ports).unwrap_or_default());
+        }
+        for family in Family::BOTH {
+            for piece in &reach.plane(family).pieces {
+                let inside = |many: &Many| piece.addresses.without(&many.outside).is_empty();
+                let out =
+                    lines.iter().filter(|line| holds(&line.sources, from) && inside(&line.destinations));
+                assert_eq!(port_of(out), reach.outwards(source, piece, family));
+                let into =
+                    lines.iter().filter(|line| inside(&line.sources) && holds(&line.destinations, from));
+                assert_eq!(port_of(into), reach.inwards(piece, source, family));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(config(192))]
+
+    #[test]
+    fn random_worlds_are_reached_as_decided(cluster in cluster(), outside in vec(any_address(), 12)) {
+        let index = Index::compile(&cluster);
+        let reach = Reach::of(&cluster, &index);
+        check_pods(&cluster, &index, &reach);
+        for address in outside.iter().filter(|address| !is_taken(&cluster, address)) {
+            check_outside(&cluster, &index, &reach, *address);
+        }
+    }
+
+    #[test]
+    fn the_lines_of_random_worlds_say_what_their_pairs_get(cluster in cluster()) {
+        let index = Index::compile(&cluster);
+        let reach = Reach::of(&cluster, &index);
+        check_lines(&reach, &lines(&reach, Families::Natural));
+    }
+
+    #[test]
+    fn pieces_are_as_few_as_behave_differently(cluster in cluster()) {
+        let index = Index::compile(&cluster);
+        let reach = Reach::of(&cluster, &index);
+        for family in Family::BOTH {
+            let pieces = &reach.plane(family).pieces;
+            let all = pieces.iter().fold(Addresses::default(), |all, piece| all.and(&piece.addresses));
+            let whole = Addresses::all();
+            prop_assert_eq!(all.ranges(family), whole.ranges(family));
+            let behaviour = pieces.iter().map(|piece| {
+                let units = reach.units.iter();
+                let own: Vec<_> = units
+                    .filter(|unit| unit.is_source)
+                    .map(|unit| (reach.inwards(piece, unit, family), reach.outwards(unit, piece, family)))
+                    .collect();
+                own
+            });
+            let mut behaviour: Vec<_> = behaviour.collect();
+            behaviour.sort();
+            behaviour.dedup();
+            prop_assert_eq!(behaviour.len(), pieces.len());
+        }
+    }
+
+    #[test]
+    fn a_program_allows_what_it_accepts(cluster in cluster(), peer in any_address()) {
+        let index = Index::compile(&cluster);
+        for path in [Path::Direct, Path::Service] {
+            for pod in cluster.endpoints.values() {
+                let Some(address) = pod.address(Family::of(&peer)) else { continue };
+                let subject = match path { Path::Direct => peer, Path::Service => address };
+                let end = index.end(subject);
+                for direction in [Direction::Ingress, Direction::Egress] {
+                    let Some(program) = index.program(&pod.id, direction) else { continue };
+                    let party = end.party(address);
+                    let allowed = program.allowed(&party);
+                    for (protocol, port) in asked() {
+                        let accepted = program.eval(&party, protocol, port).verdict == Verdict::Accept;
+                        prop_assert_eq!(allowed.contains(protocol, port), accepted);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_corpus_is_reached_as_it_says() {
+    let Some(steps) = corpus::steps() else { return };
+    let mut flows = 0;
+    for step in &steps {
+        let index = Index::compile(&step.cluster);
+        let reach = Reach::of(&step.cluster, &index);
+        for row in &step.rows {
+            let flow = &row.flow;
+            let (Some(from), Some(to)) = (index.owner(flow.source), index.owner(flow.destination)) else {
+                continue;
+            };
+            if flow.source == flow.destination {
+                continue;
+            }
+            flows += 1;
+            let families = Families::Only(Family::of(&flow.source));
+            let found = reach.between(unit(&reach, from), unit(&reach, to), families);
+            let is_allowed = found.iter().any(|passing| passing.ports.contains(flow.protocol, flow.port));
+            assert_eq!(is_allowed, row.verdict == Verdict::Accept, "{}: {}", step.title, row.text);
+        }
+    }
+    assert!(flows > 50_000, "{flows} flows");
+}
