@@ -71,12 +71,12 @@ impl Problems {
     }
 
     pub(super) fn absorb(&mut self, others: Problems) {
-        let (errors, left_out) = (self.errors + others.errors, self.left_out + others.left_out);
+        let errors = self.errors + others.errors;
         for diagnostic in others.diagnostics {
             self.push(diagnostic);
         }
         self.errors = errors;
-        self.left_out += left_out - self.left_out.min(left_out);
+        self.left_out += others.left_out;
     }
 }
 
@@ -258,7 +258,7 @@ impl<'a> Context<'_, 'a> {
 
     /// Of a key given twice kubectl keeps the last, and says nothing (D25).
     pub(super) fn check_unique(&mut self, entries: &[Entry<'a>]) {
-        if entries.len() < 2 {
+        if entries.len() < 2 || entries.len() <= FEW && is_unique(entries) {
             return;
         }
         let mut seen: Vec<(&str, usize)> =
@@ -276,6 +276,16 @@ impl<'a> Context<'_, 'a> {
     }
 }
 
+/// So few keys are compared each with each: no memory is asked for.
+const FEW: usize = 12;
+
+fn is_unique(entries: &[Entry<'_>]) -> bool {
+    entries
+        .iter()
+        .enumerate()
+        .all(|(at, entry)| entries.iter().skip(at + 1).all(|other| other.key != entry.key))
+}
+
 fn repeated(pair: &[(&str, usize)]) -> Option<usize> {
     match pair {
         [(one, _), (other, at)] if one == other => Some(*at),
@@ -285,13 +295,14 @@ fn repeated(pair: &[(&str, usize)]) -> Option<usize> {
 
 /// The name that was probably meant.
 pub(super) fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
-    let folded = written.to_lowercase();
-    let mut near: Vec<(usize, &'k str)> = known
-        .iter()
-        .filter(|name| **name != written)
-        .map(|name| (strsim::osa_distance(&folded, &name.to_lowercase()), *name))
-        .filter(|(distance, name)| *distance <= (name.len().min(written.len()) / 4).min(2))
-        .collect();
-    near.sort_unstable();
-    near.first().map(|(_, name)| *name)
+    let distance = |name: &&'k str| {
+        let most = (name.len().min(written.len()) / 4).min(2);
+        // most names are told apart by their lengths, at no cost
+        if *name == written || name.len().abs_diff(written.len()) > most {
+            return None;
+        }
+        let distance = strsim::osa_distance(&written.to_lowercase(), &name.to_lowercase());
+        (distance <= most).then_some((distance, *name))
+    };
+    known.iter().filter_map(distance).min().map(|(_, name)| name)
 }

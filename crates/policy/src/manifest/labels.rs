@@ -100,7 +100,15 @@ fn value<'a>(context: &mut Context<'_, 'a>, entry: &Entry<'a>) -> Option<Text> {
             context.error("PC115", at, title, help.to_owned());
             None
         }
-        _ => label_value(context, &entry.value, &format!("the value of label `{}`", entry.key)),
+        Value::Bool(_)
+        | Value::Int(_)
+        | Value::Float(_)
+        | Value::Text(_)
+        | Value::List(_)
+        | Value::Map(_)
+        | Value::Skipped => {
+            label_value(context, &entry.value, &format!("the value of label `{}`", entry.key))
+        }
     }
 }
 

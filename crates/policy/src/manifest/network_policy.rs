@@ -199,9 +199,10 @@ fn ports<'a>(context: &mut Context<'_, 'a>, node: Option<&Node<'a>>) -> Ports {
 
 fn port<'a>(context: &mut Context<'_, 'a>, node: &Node<'a>) -> Option<Port> {
     // `- ` with nothing behind it is an element like any other: every TCP port
-    let entries = match node.value {
-        Value::Null => &[][..],
-        _ => context.map(node, "ports", &["protocol", "port", "endPort"], Unknown::Error)?,
+    let entries = if node.is_null() {
+        &[][..]
+    } else {
+        context.map(node, "ports", &["protocol", "port", "endPort"], Unknown::Error)?
     };
     let protocol = match get(entries, "protocol") {
         Some(node) => protocol(context, node),

@@ -31,7 +31,7 @@ pub(super) enum Object {
 /// Objects by their names, in the order of the manifests.
 #[derive(Clone, Debug, Default)]
 pub struct Objects {
-    pub(super) all: IndexMap<ObjectId, Object>,
+    pub(super) all: IndexMap<ObjectId, Object, hashbrown::DefaultHashBuilder>,
     pub(super) unreadable: IndexSet<PolicyId>,
 }
 

@@ -106,12 +106,11 @@ pub(super) fn workload<'a>(
     };
     let fields = ["replicas", "parallelism", "template", "jobTemplate", "selector", "completions"];
     context.map(spec, "spec", &fields, Unknown::NearMiss)?;
-    let (template, path) = match kind {
-        Kind::CronJob => {
-            let job = spec.get("jobTemplate").and_then(|job| job.get("spec"));
-            (job.and_then(|job| job.get("template")), "spec.jobTemplate.spec.template")
-        }
-        _ => (spec.get("template"), "spec.template"),
+    let (template, path) = if kind == Kind::CronJob {
+        let job = spec.get("jobTemplate").and_then(|job| job.get("spec"));
+        (job.and_then(|job| job.get("template")), "spec.jobTemplate.spec.template")
+    } else {
+        (spec.get("template"), "spec.template")
     };
     let Some(template) = template else {
         missing(context, path);
@@ -123,12 +122,13 @@ pub(super) fn workload<'a>(
 }
 
 fn count<'a>(context: &mut Context<'_, 'a>, spec: &Node<'a>, kind: Kind) -> Count {
-    let field = match kind {
-        Kind::DaemonSet => return Count::OnePerNode,
-        Kind::CronJob => return Count::Pods(1),
-        Kind::Job => "parallelism",
-        _ => "replicas",
-    };
+    if kind == Kind::DaemonSet {
+        return Count::OnePerNode;
+    }
+    if kind == Kind::CronJob {
+        return Count::Pods(1);
+    }
+    let field = if kind == Kind::Job { "parallelism" } else { "replicas" };
     let Some(node) = spec.get(field) else { return Count::Pods(1) };
     match context.whole(Some(node), field).map(u32::try_from) {
         Some(Ok(number)) => Count::Pods(number),

@@ -35,6 +35,9 @@ pub fn read<'a>(sources: impl IntoIterator<Item = Source<'a>>, options: Options)
     Read { objects: reader.objects, diagnostics: reader.problems.diagnostics, skipped: reader.skipped }
 }
 
+/// Larger texts that start like JSON and are none aren't tried as YAML as well.
+const LONGEST_RETRIED: usize = 16 << 20;
+
 type Origins = hashbrown::HashMap<ObjectId, crate::model::Origin>;
 
 struct Reader {
@@ -87,19 +90,21 @@ impl Reader {
         if !file.text.trim_start().starts_with(['{', '[']) {
             return self.yaml(file, listed).unwrap_or_else(|found| found);
         }
-        match self.json(file) {
-            Ok(found) => found,
-            Err((found, _)) if file.name.ends_with(".json") || file.text.len() > 16 << 20 => found,
-            Err((found, broken)) => match self.yaml(file, listed) {
-                Ok(yaml) => yaml,
-                Err(_) if broken.code != "PC003" => found,
-                Err(yaml) if file.text.contains("{{") => yaml,
-                Err(_) => found,
-            },
+        let (found, code) = match self.json(file) {
+            Ok(found) => return found,
+            Err(broken) => *broken,
+        };
+        if file.name.ends_with(".json") || file.text.len() > LONGEST_RETRIED {
+            return found;
+        }
+        match self.yaml(file, listed) {
+            Ok(yaml) => yaml,
+            Err(yaml) if code == "PC003" && is_helm(file.text) => yaml,
+            Err(_) => found,
         }
     }
 
-    fn json<'a>(&mut self, file: &File<'a>) -> Result<Found, (Found, Broken)> {
+    fn json<'a>(&mut self, file: &File<'a>) -> Result<Found, Box<(Found, &'static str)>> {
         let mut found = Found::default();
         let mut json = Json::new(file.text, 0);
         while !json.is_at_end() {
@@ -108,10 +113,9 @@ impl Reader {
                 Some(_) | None => json.value(&Shape::Skip).map(|node| found.foreign.push(node.at)),
             };
             if let Err(broken) = read {
-                let copy =
-                    Broken { at: broken.at.clone(), code: broken.code, title: String::new(), help: None };
+                let code = broken.code;
                 report(file, &mut found.problems, &mut self.interner, broken);
-                return Err((found, copy));
+                return Err(Box::new((found, code)));
             }
         }
         Ok(found)
