@@ -3,10 +3,14 @@
 //! One file or folder for each subcommand; each has its `Args` and a `run` that answers whether all is well.
 //! Exit status: 0 yes or clean, 1 no or findings, 2 could not answer.
 
+mod can;
+mod diff;
+mod explain;
 mod input;
 mod lab;
 mod manifests;
 mod output;
+mod reach;
 
 use std::process::ExitCode;
 
@@ -22,7 +26,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Can(can::Args),
+    Diff(diff::Args),
+    Explain(explain::Args),
     Lab(lab::Args),
+    Reach(reach::Args),
 }
 
 /// What a command found.
@@ -37,7 +45,11 @@ enum Outcome {
 /// The lab must enter its namespaces before the process has a second thread: nothing here may start one.
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Can(args) => can::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Lab(args) => lab::run(&args),
+        Command::Reach(args) => reach::run(&args),
     };
     match outcome {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,

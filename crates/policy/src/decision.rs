@@ -23,7 +23,7 @@ pub struct Decision {
 }
 
 /// The answer for one direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ruling {
     /// Let through or dropped.
     pub verdict: Verdict,

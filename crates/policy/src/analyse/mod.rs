@@ -1,5 +1,17 @@
 //! Questions about a set of policies, answered on the compiled index; nothing here decides what a policy
 //! means a second time.
 //!
+//! - [`can`]: may these talk to those, by what chain, and if not, what was nearest.
+//! - [`classes`]: addresses that no program tells apart, and what may pass between two kinds of them.
+//! - [`explain`]: what a policy means, and what results for a pod.
+//! - [`diff`]: what changes in that between two clusters.
+//! - [`exposure`]: what is open wider than one may think.
 //! - [`names`]: how a user names pods, addresses and ports.
+//! - [`reach`]: who can talk to whom.
+pub mod can;
+pub mod classes;
+pub mod diff;
+pub mod exposure;
+pub mod explain;
 pub mod names;
+pub mod reach;

@@ -8,6 +8,9 @@
     reason = "a test may fail, and says what it compared"
 )]
 
+mod analyse_can;
+mod analyse_diff;
+mod analyse_reach;
 mod given;
 mod given_verdicts;
 mod histories;

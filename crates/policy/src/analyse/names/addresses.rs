@@ -143,8 +143,8 @@ fn difference(from: &[Range], less: &[Range]) -> Vec<Range> {
     rest
 }
 
-/// The largest network that starts where the rest does and doesn't go beyond it, again and again.
-fn nets_of(family: Family, (first, last): Range) -> Vec<IpNet> {
+/// As few networks as possible that make up a range: the largest that starts where the rest does and doesn't go beyond it, again and again.
+pub fn nets_of(family: Family, (first, last): Range) -> Vec<IpNet> {
     let bits: u32 = match family {
         Family::V4 => 32,
         Family::V6 => 128,

@@ -28,7 +28,7 @@ use ipnet::IpNet;
 
 use crate::model::{Protocol, Selector, Text};
 
-pub use addresses::{Addresses, Range, address, number, range};
+pub use addresses::{Addresses, Range, address, nets_of as nets, number, range};
 pub use parse::{destination, selector, source};
 pub use resolve::{Ends, Target, destinations, ends};
 

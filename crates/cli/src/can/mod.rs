@@ -1,0 +1,111 @@
+//! `portcullis can`.
+
+mod json;
+mod text;
+mod words;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::ValueEnum;
+use policy::analyse::can::{Question, Word, can};
+use policy::analyse::names::{self, Addresses};
+use policy::index::Index;
+use policy::model::Family;
+use policy::rows::Families;
+
+use crate::manifests::{self, Files};
+use crate::{Outcome, output};
+
+/// Ask whether somebody may talk to somebody, and what settles it
+///
+/// Names: namespace/workload, namespace/pod, namespace/*, namespace/label=value,..., */label=value, an address
+/// or CIDR, external/name, internet, outside; as a destination also svc/namespace/name:port. The answer is
+/// about every pair that the names mean: exit status 0 says that all of them may, 1 that some or none may.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Who opens the connection
+    #[arg(value_name = "SRC")]
+    source: String,
+    /// To whom; without a port, over every protocol and port
+    #[arg(value_name = "DST[:PORT[/PROTO]]")]
+    destination: String,
+    #[command(flatten)]
+    files: Files,
+    /// Over which address family [default: IPv4 where both ends have it, else IPv6]
+    #[arg(long, value_name = "FAMILY")]
+    family: Option<Over>,
+    /// How to print the answer
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    output: Output,
+}
+
+/// Over which families to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Over {
+    /// IPv4
+    #[value(name = "4")]
+    V4,
+    /// IPv6
+    #[value(name = "6")]
+    V6,
+    /// Both
+    Both,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people
+    Text,
+    /// All of it, for programs
+    Json,
+}
+
+/// Reads everything, asks, and prints.
+pub(crate) fn run(args: &Args) -> Result<Outcome> {
+    let (source, destination) = (names::source(&args.source)?, names::destination(&args.destination)?);
+    let Some(cluster) = manifests::states(&args.files, &[])?.pop() else { bail!("there is no cluster") };
+    let index = Index::compile(&cluster);
+    let question = Question {
+        sources: names::ends(&cluster, &index, &source)?,
+        targets: names::destinations(&cluster, &index, &destination)?,
+        families: families(args.family),
+    };
+    let answer = can(&cluster, &index, &question).ok_or_else(|| {
+        anyhow!("`{}` and `{}` have no address family in common", args.source, args.destination)
+    })?;
+    let targets: Addresses =
+        question.targets.iter().fold(Addresses::default(), |all, target| all.and(&target.ends.addresses));
+    let rendered = match args.output {
+        Output::Text => text::render(
+            &text::Asked {
+                cluster: &cluster,
+                index: &index,
+                source: (&args.source, &question.sources.addresses),
+                destination: (named(&args.destination), &targets),
+            },
+            &answer,
+        ),
+        Output::Json => json::render(&cluster, &index, &answer)?,
+    };
+    output::print(&rendered).context("cannot write the answer")?;
+    Ok(match answer.word {
+        Word::Yes => Outcome::Clean,
+        Word::No | Word::Partly => Outcome::Findings,
+    })
+}
+
+fn families(over: Option<Over>) -> Families {
+    match over {
+        None => Families::Natural,
+        Some(Over::V4) => Families::Only(Family::V4),
+        Some(Over::V6) => Families::Only(Family::V6),
+        Some(Over::Both) => Families::Both,
+    }
+}
+
+/// A destination without its port.
+fn named(destination: &str) -> &str {
+    let bracketed = destination.strip_prefix('[').and_then(|rest| rest.split(']').next());
+    let before_port = || destination.rsplit_once(':').filter(|(name, _)| !name.contains(':'));
+    bracketed.or_else(|| before_port().map(|(name, _)| name)).unwrap_or(destination)
+}

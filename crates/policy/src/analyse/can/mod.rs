@@ -1,0 +1,213 @@
+//! May these talk to those? `portcullis can`.
+//!
+//! The two sides are cut into classes that no policy of the other side can tell apart (pods of one program
+//! and the same memberships, addresses in the same blocks), ports at the bounds that the programs name. One
+//! flow of each kind is decided, so the answer holds for all of them, however many there are.
+
+mod classes;
+mod near;
+mod pieces;
+mod survey;
+
+use crate::decision::{Decision, Exemption, Reason, Ruling, Verdict};
+use crate::index::{End, Index};
+use crate::model::{Cluster, Direction, Family, Flow, Path};
+use crate::program::Step;
+use crate::rows::Families;
+
+use super::names::{Ends, Target};
+
+pub use classes::Who;
+pub(super) use near::ports;
+pub use near::{Miss, Near, near};
+pub use survey::{Group, Part};
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Question<'a> {
+    /// Who opens connections.
+    pub sources: Ends<'a>,
+    /// To whom, on which ports.
+    pub targets: Vec<Target<'a>>,
+    /// Over which families.
+    pub families: Families,
+}
+
+/// The whole answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// In a word.
+    pub word: Word,
+    /// All flows, by what settled them; those that are denied first.
+    pub parts: Vec<Part<Chain>>,
+    /// Flows that get another verdict over IPv6, where the question is about IPv4 (D22).
+    pub otherwise: Vec<Part<Chain>>,
+}
+
+/// The answer in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// All of it may pass.
+    Yes,
+    /// Nothing of it may.
+    No,
+    /// Some of it may.
+    Partly,
+}
+
+/// What settled a flow, at both of its ends.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Chain {
+    /// At the source.
+    pub egress: Link,
+    /// At the destination.
+    pub ingress: Link,
+}
+
+/// What settled a flow at one end.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Link {
+    /// The final word.
+    pub ruling: Ruling,
+    /// What each tier said, up to the one that had it.
+    pub steps: Vec<Step>,
+}
+
+impl Chain {
+    /// What the flow gets in the end.
+    pub fn verdict(&self) -> Verdict {
+        self.decision().verdict()
+    }
+
+    /// The same without the steps.
+    pub fn decision(&self) -> Decision {
+        Decision { egress: self.egress.ruling, ingress: self.ingress.ruling }
+    }
+}
+
+/// Answers a question; `None` where no flow is asked about, for want of a family that both sides have.
+pub fn can(cluster: &Cluster, index: &Index, question: &Question<'_>) -> Option<Answer> {
+    let mut parts = ask(cluster, index, question, question.families);
+    if parts.is_empty() {
+        parts = own(question);
+    }
+    let count = |verdict| parts.iter().filter(|part| part.answer.verdict() == verdict).count();
+    let word = match (count(Verdict::Accept), count(Verdict::Deny)) {
+        (0, 0) => return None,
+        (_, 0) => Word::Yes,
+        (0, _) => Word::No,
+        (_, _) => Word::Partly,
+    };
+    parts.sort_by_key(|part| std::cmp::Reverse(part.answer.verdict()));
+    Some(Answer { word, parts, otherwise: otherwise(cluster, index, question) })
+}
+
+fn ask(cluster: &Cluster, index: &Index, question: &Question<'_>, families: Families) -> Vec<Part<Chain>> {
+    let each = question.targets.iter().map(|target| {
+        survey::survey(cluster, index, &question.sources, target, families, |flow, source, destination| {
+            chain(index, flow, source, destination)
+        })
+    });
+    each.flatten().collect()
+}
+
+/// What settles a flow between two different addresses.
+fn chain(index: &Index, flow: &Flow, source: &End<'_>, destination: &End<'_>) -> Chain {
+    let decision = index.decide_between(flow, source, destination);
+    let link = |direction, ruling, subject: &End<'_>, peer: &End<'_>| Link {
+        ruling,
+        steps: steps(direction, ruling, flow, subject, peer),
+    };
+    Chain {
+        egress: link(Direction::Egress, decision.egress, source, destination),
+        ingress: link(Direction::Ingress, decision.ingress, destination, source),
+    }
+}
+
+fn steps(direction: Direction, ruling: Ruling, flow: &Flow, subject: &End<'_>, peer: &End<'_>) -> Vec<Step> {
+    match ruling.reason {
+        Reason::Exempt(Exemption::NotAPod | Exemption::Loopback | Exemption::OwnNode) => Vec::new(),
+        Reason::Rule(_) | Reason::Isolation(_) | Reason::NoPolicy | Reason::Exempt(Exemption::OwnService) => {
+            let Some(program) = subject.program(direction) else { return Vec::new() };
+            let party = peer.party(subject.address());
+            let all: Vec<Step> = program.steps(&party, flow.protocol, flow.port).collect();
+            let last = all.iter().position(|step| step.ruling().is_some()).map_or(all.len(), |at| at + 1);
+            all.into_iter().take(last).collect()
+        }
+    }
+}
+
+/// Pods that are asked about themselves alone: what they send stays with them (D5).
+fn own(question: &Question<'_>) -> Vec<Part<Chain>> {
+    let mut parts = Vec::new();
+    for target in question.targets.iter().filter(|target| target.path == Path::Direct) {
+        for pod in &question.sources.pods {
+            let address = Family::BOTH.into_iter().find_map(|family| pod.address(family));
+            let there = target.ends.pods.iter().any(|other| other.id == pod.id);
+            let (true, Some(address)) = (there, address) else { continue };
+            let (protocol, port) = pieces::first(target.asked);
+            let ruling = Ruling::accept(Reason::Exempt(Exemption::Loopback));
+            let link = Link { ruling, steps: Vec::new() };
+            let group = Group { members: vec![Who::Pod(pod.id.clone())], ..Group::default() };
+            parts.push(Part {
+                sources: group.clone(),
+                destinations: group,
+                ports: vec![target.asked],
+                family: Family::of(&address),
+                answer: Chain { egress: link.clone(), ingress: link },
+                example: Flow::direct(address, address, protocol, port),
+            });
+        }
+    }
+    parts
+}
+
+/// What IPv6 says otherwise, where it could be used as well.
+fn otherwise(cluster: &Cluster, index: &Index, question: &Question<'_>) -> Vec<Part<Chain>> {
+    match question.families {
+        Families::Only(_) | Families::Both => return Vec::new(),
+        Families::Natural => (),
+    }
+    let verdicts = |families| {
+        let each = question.targets.iter().map(|target| {
+            survey::survey(
+                cluster,
+                index,
+                &question.sources,
+                target,
+                families,
+                |flow, source, destination| {
+                    let over = |family| other(index, flow, source, destination, family);
+                    (over(Family::V4), over(Family::V6))
+                },
+            )
+        });
+        each.flatten().collect::<Vec<_>>()
+    };
+    let differing = verdicts(Families::Natural).into_iter().filter_map(|part| match part.answer {
+        (Some(first), Some(second)) if first.verdict() != second.verdict() => Some(Part {
+            answer: second,
+            sources: part.sources,
+            destinations: part.destinations,
+            ports: part.ports,
+            family: Family::V6,
+            example: part.example,
+        }),
+        (Some(_) | None, Some(_) | None) => None,
+    });
+    differing.collect()
+}
+
+/// The same flow over `family`, where both ends are pods that have it.
+fn other(
+    index: &Index,
+    flow: &Flow,
+    source: &End<'_>,
+    destination: &End<'_>,
+    family: Family,
+) -> Option<Chain> {
+    let of = |end: &End<'_>| end.pod()?.address(family);
+    let flow = Flow { source: of(source)?, destination: of(destination)?, ..*flow };
+    let (source, destination) = (index.end(flow.source), index.end(flow.destination));
+    (flow.source != flow.destination).then(|| chain(index, &flow, &source, &destination))
+}

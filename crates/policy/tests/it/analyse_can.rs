@@ -1,0 +1,101 @@
+//! `can` against the specification, flow by flow, on random worlds.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use policy::analyse::can::{Chain, Group, Part, Question, Who, Word, can};
+use policy::analyse::names::{self, Addresses, Asked, Ends, Target};
+use policy::decision::Verdict;
+use policy::index::Index;
+use policy::model::{Cluster, Family, Flow, Path, Phase, Protocol};
+use policy::rows::Families;
+use policy::spec;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::worlds::random::{cluster, config, flow};
+
+proptest! {
+    #![proptest_config(config(256))]
+
+    /// Every pod and every address, on all ports at once: what the part that a flow is in says is what the
+    /// specification says of the flow.
+    #[test]
+    fn can_answers_for_every_flow_as_specified(cluster in cluster(), flows in vec(flow(), 100)) {
+        let index = Index::compile(&cluster);
+        let everyone = Ends { addresses: Addresses::all(), ..Ends::default() };
+        let target = Target { ends: everyone.clone(), asked: Asked::Everything, path: Path::Direct };
+        let question = Question { sources: everyone, targets: vec![target], families: Families::Both };
+        let answer = can(&cluster, &index, &question).unwrap();
+        for flow in flows.iter().filter(|flow| flow.source != flow.destination) {
+            let parts: Vec<_> = answer.parts.iter().filter(|part| holds(&cluster, part, flow)).collect();
+            prop_assert_eq!(parts.len(), 1, "{:?} is in {:#?}", flow, parts);
+            prop_assert_eq!(parts[0].answer.decision(), spec::decide(&cluster, flow), "{:?}", flow);
+        }
+    }
+
+    /// Named pods, one family where they have two, one port: the word is that of all pairs together.
+    #[test]
+    fn can_says_partly_exactly_where_pairs_differ(
+        cluster in cluster(),
+        network in (0..32_u8, 27..=32_u8),
+        port in proptest::sample::select(vec![53_u16, 80, 8080]),
+    ) {
+        let index = Index::compile(&cluster);
+        let pods = || cluster.endpoints.values()
+            .filter(|pod| pod.phase != Phase::Ended && !pod.host_network && !pod.addresses.is_empty());
+        let sources = Ends { pods: pods().filter(|pod| &*pod.id.namespace == "x").collect(), ..Ends::default() };
+        let net = IpNet::new(IpAddr::from([10, 0, 0, network.0]), network.1).unwrap().trunc();
+        let ends = Ends { addresses: Addresses::of([&net]), ..Ends::default() };
+        let asked = Asked::Ports(Protocol::Tcp, port, port);
+        let targets = vec![Target { ends, asked, path: Path::Direct }];
+        let question = Question { sources: sources.clone(), targets, families: Families::Natural };
+        let answer = can(&cluster, &index, &question);
+        let from = sources.pods.iter().filter_map(|pod| pod.address(Family::V4));
+        let (first, last) = names::range(&net);
+        let pairs = from.flat_map(|from| (first..=last).map(move |to| (from, names::address(Family::V4, to))));
+        let mut allowed: Vec<bool> = pairs.filter(|(from, to)| from != to)
+            .map(|(from, to)| Flow::direct(from, to, Protocol::Tcp, port))
+            .map(|flow| spec::decide(&cluster, &flow).verdict() == Verdict::Accept)
+            .collect();
+        allowed.sort_unstable();
+        allowed.dedup();
+        let word = match allowed[..] {
+            [] => None,
+            [true] => Some(Word::Yes),
+            [false] => Some(Word::No),
+            _ => Some(Word::Partly),
+        };
+        prop_assert_eq!(answer.map(|answer| answer.word), word);
+    }
+}
+
+fn holds(cluster: &Cluster, part: &Part<Chain>, flow: &Flow) -> bool {
+    let is_asked = |asked: &Asked| match asked {
+        Asked::Everything => true,
+        Asked::WithoutPorts => matches!(flow.protocol, Protocol::Other(_)),
+        Asked::Ports(protocol, from, to) => *protocol == flow.protocol && (*from..=*to).contains(&flow.port),
+    };
+    part.family == Family::of(&flow.source)
+        && part.ports.iter().any(is_asked)
+        && is_in(cluster, &part.sources, flow.source)
+        && is_in(cluster, &part.destinations, flow.destination)
+}
+
+fn is_in(cluster: &Cluster, group: &Group, address: IpAddr) -> bool {
+    let has = |who: &Who| match who {
+        Who::Pod(pod) => {
+            cluster.endpoints[pod].addresses.contains(&address) && Some(pod) == owner(cluster, address)
+        }
+        Who::Node(_, at) => *at == address,
+        Who::Host(_) => false,
+    };
+    group.addresses.contains(&address) || group.members.iter().any(has)
+}
+
+/// Of several pods the live one, then the first by name (D12).
+fn owner(cluster: &Cluster, address: IpAddr) -> Option<&policy::model::EndpointId> {
+    let claiming =
+        cluster.endpoints.values().filter(|pod| pod.is_policed() && pod.addresses.contains(&address));
+    claiming.min_by_key(|pod| (pod.phase, &pod.id)).map(|pod| &pod.id)
+}
