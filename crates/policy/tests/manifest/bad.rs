@@ -1,7 +1,7 @@
 //! Bad manifests: what we say of each, and whether a real API server rejects it too.
 //!
 //! The cases stand in `bad/*.md`. `BLESS=1` writes what we say today into them; read the difference before
-//! you believe it. `make oracle` asks a real API server.
+//! you believe it. `BLESS=1 make oracle` writes what a real API server says, `make oracle` holds it to that.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +18,7 @@ struct Case {
     language: String,
     manifest: String,
     expected: String,
-    /// `rejects` or `accepts`.
+    /// `rejects` or `accepts`, as seen on a real one; `not asked` until then.
     api_server: String,
 }
 
