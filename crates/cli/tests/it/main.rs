@@ -1,5 +1,13 @@
 //! The command, as a user runs it. Tests with packets need user namespaces.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail, and says what it compared"
+)]
+
 mod command;
 mod documented;
 mod examples;
