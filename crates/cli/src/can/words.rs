@@ -1,6 +1,6 @@
 //! Chains and groups in words, for people and programs alike.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use policy::analyse::can::{Group, Link, Miss, Near, Who};
 use policy::decision::{Exemption, Reason, RuleName};
@@ -172,7 +172,10 @@ fn workloads(cluster: &Cluster, pods: &[&EndpointId]) -> Vec<String> {
     }
     let mut sizes: BTreeMap<(&str, &Workload), usize> = BTreeMap::new();
     let mut kinds: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
-    for pod in cluster.endpoints.values().filter(|pod| counts(pod)) {
+    // Large clusters are asked about a few namespaces: only their pods are worth counting.
+    let here: BTreeSet<&str> = of.keys().map(|(namespace, _)| *namespace).collect();
+    let near = cluster.endpoints.values().filter(|pod| here.contains(&*pod.id.namespace));
+    for pod in near.filter(|pod| counts(pod)) {
         *sizes.entry((&pod.id.namespace, &pod.workload)).or_default() += 1;
         let known = kinds.entry((&pod.id.namespace, &pod.workload.name)).or_default();
         if !known.contains(&&*pod.workload.kind) {

@@ -220,8 +220,7 @@ fn service_ports<'a>(service: &'a Service, port: Option<&Text>) -> Result<Vec<&'
         let known: Vec<String> = service.ports.iter().map(|port| port.port.to_string()).collect();
         let names = service.ports.iter().filter_map(|port| port.name.as_deref());
         let all: Vec<&str> = known.iter().map(String::as_str).chain(names).collect();
-        let what = "port of that service";
-        return Err(unknown(what, text, all.into_iter()));
+        return Err(unknown("service port", text, all.into_iter()));
     }
     Ok(meant)
 }
