@@ -69,7 +69,6 @@ pub(super) fn link(index: &Index, link: &Link) -> String {
         Reason::Exempt(Exemption::Loopback) => return "a pod reaches itself without leaving it".to_owned(),
         Reason::Exempt(Exemption::OwnNode) => return "a pod's own node always reaches it".to_owned(),
         Reason::Rule(_) | Reason::Isolation(_) | Reason::NoPolicy | Reason::Exempt(Exemption::OwnService) => {
-            ()
         }
     }
     let spoken: Vec<String> = link.steps.iter().filter_map(|step| words(index, step)).collect();
