@@ -1,11 +1,12 @@
 //! `portcullis diff`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
-use policy::analyse::diff::{Change, Party, Risk, Shape, diff};
+use policy::analyse::diff::{Change, Party, Risk, Shape, diff, resolvers};
 use policy::analyse::names::{self, Addresses, Name};
 use policy::analyse::reach::Reach;
 use policy::index::Index;
@@ -74,9 +75,11 @@ struct Ranked {
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let (old, new) = (cluster(args, &args.old)?, cluster(args, &args.new)?);
     let (old_index, new_index) = (Index::compile(&old), Index::compile(&new));
-    let changes = diff(&Reach::of(&old, &old_index), &Reach::of(&new, &new_index));
+    let (before, after) = (Reach::of(&old, &old_index), Reach::of(&new, &new_index));
+    let changes = diff(&before, &after);
+    let dns = resolvers(&before);
     let internet = names::ends(&new, &new_index, &Name::Internet)?.addresses;
-    let ranked = ranked(changes, &internet);
+    let ranked = ranked(changes, &internet, &dns);
     let text = match args.output {
         Output::Table => table(&ranked),
         Output::Md => markdown(&ranked),
@@ -104,8 +107,8 @@ fn cluster(args: &Args, path: &std::path::Path) -> Result<Cluster> {
     }
 }
 
-fn ranked(changes: Vec<Change>, internet: &Addresses) -> Vec<Ranked> {
-    let rank = |change: Change| Ranked { risk: change.risk(internet), change };
+fn ranked(changes: Vec<Change>, internet: &Addresses, dns: &BTreeSet<String>) -> Vec<Ranked> {
+    let rank = |change: Change| Ranked { risk: change.risk(internet, dns), change };
     let mut ranked: Vec<Ranked> = changes.into_iter().map(rank).collect();
     ranked.sort_by_key(|ranked| ranked.risk);
     ranked

@@ -1,5 +1,6 @@
 //! `portcullis reach`.
 
+mod exposure;
 mod matrix;
 mod select;
 mod table;
@@ -36,6 +37,10 @@ pub(crate) struct Args {
     /// Over this address family only, or over both, each by itself [default: IPv4 where both ends have it]
     #[arg(long, value_name = "FAMILY")]
     family: Option<Over>,
+    /// What is open wider than one may think, instead: to the internet, to the whole cluster, to labels that no
+    /// pod has yet; and who is isolated by no policy. Exit status 1 where there is something
+    #[arg(long, conflicts_with = "output")]
+    exposure: bool,
     /// How to print
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Output,
@@ -83,6 +88,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     };
     let reach = Reach::of(&cluster, &index);
     let filter = Filter::of(&cluster, &index, args.from.as_deref(), args.to.as_deref(), args.port)?;
+    if args.exposure {
+        let text = exposure::exposure(&cluster, &index, &reach, &filter)?;
+        output::print(&text)?;
+        return Ok(if text == exposure::NOTHING { Outcome::Clean } else { Outcome::Findings });
+    }
     let text = match args.output {
         Output::Table => table::table(&table::lines(&cluster, &reach, families, &filter)),
         Output::Md => table::markdown(&table::lines(&cluster, &reach, families, &filter)),

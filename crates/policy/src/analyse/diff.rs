@@ -1,5 +1,7 @@
 //! What changes in who can talk to whom between two clusters.
 
+use std::collections::BTreeSet;
+
 use hashbrown::HashMap;
 use indexmap::IndexMap;
 
@@ -79,8 +81,9 @@ impl Change {
         self.before.without(&self.after)
     }
 
-    /// How much there is to worry; `internet` are the addresses that count as that.
-    pub fn risk(&self, internet: &Addresses) -> Risk {
+    /// How much there is to worry; `internet` are the addresses that count as that, `resolvers` the ids of the
+    /// units that answer DNS ([`resolvers`]).
+    pub fn risk(&self, internet: &Addresses, resolvers: &BTreeSet<String>) -> Risk {
         let dns = PortSet::of([(Protocol::Tcp, 53, 53), (Protocol::Udp, 53, 53)]);
         let opens = !self.opened().is_empty();
         let meets = |addresses: &Addresses| addresses.without(internet) != *addresses;
@@ -88,12 +91,20 @@ impl Change {
             (Party::Outside(there), _) | (_, Party::Outside(there)) if opens && meets(there) => {
                 Risk::Internet
             }
-            _ if !self.closed().and(&dns).is_empty() => Risk::Dns,
+            (_, Party::Unit(to, _)) if resolvers.contains(to) && !self.closed().and(&dns).is_empty() => {
+                Risk::Dns
+            }
             (Party::Unit(_, from), Party::Unit(_, to)) if opens && from != to => Risk::Namespaces,
             _ if opens => Risk::Opened,
             _ => Risk::Closed,
         }
     }
+}
+
+/// The ids of the units whose containers name port 53.
+pub fn resolvers(reach: &Reach<'_>) -> BTreeSet<String> {
+    let answers = |unit: &&Unit<'_>| unit.pods.iter().any(|pod| pod.ports.iter().any(|port| port.port == 53));
+    reach.units.iter().filter(answers).map(|unit| unit.id.clone()).collect()
 }
 
 /// The same pods in both clusters, or in one.

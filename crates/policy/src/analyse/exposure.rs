@@ -40,7 +40,7 @@ impl Exposure {
 
 /// The exposure of every unit with a network of its own; `internet` are the addresses that count as that.
 pub fn exposures(reach: &Reach<'_>, index: &Index, internet: &Addresses) -> Vec<Exposure> {
-    let mut known: HashMap<Vec<(Family, u32)>, PortSet> = HashMap::new();
+    let mut known: HashMap<Vec<(Family, (u32, u32))>, PortSet> = HashMap::new();
     let units = reach.units.iter().enumerate().filter(|(_, unit)| unit.is_source);
     units
         .map(|(place, unit)| Exposure {
@@ -73,11 +73,11 @@ fn through(reach: &Reach<'_>, unit: &Unit<'_>, internet: &Addresses, direction: 
 fn from_cluster(
     reach: &Reach<'_>,
     unit: &Unit<'_>,
-    known: &mut HashMap<Vec<(Family, u32)>, PortSet>,
+    known: &mut HashMap<Vec<(Family, (u32, u32))>, PortSet>,
 ) -> PortSet {
-    let kinds = Family::BOTH.into_iter().filter_map(|family| Some((family, reach.kind(unit, family)?.1)));
-    let kinds: Vec<(Family, u32)> = kinds.collect();
-    if let Some(ports) = known.get(&kinds).filter(|ports| ports.is_empty()) {
+    let kinds = Family::BOTH.into_iter().filter_map(|family| Some((family, reach.kind(unit, family)?)));
+    let kinds: Vec<(Family, (u32, u32))> = kinds.collect();
+    if let Some(ports) = known.get(&kinds) {
         return ports.clone();
     }
     let mut every: Option<PortSet> = None;
