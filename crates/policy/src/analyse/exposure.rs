@@ -38,9 +38,12 @@ impl Exposure {
     }
 }
 
+/// What a unit is in each plane.
+type Kinds = Vec<(Family, (u32, u32))>;
+
 /// The exposure of every unit with a network of its own; `internet` are the addresses that count as that.
 pub fn exposures(reach: &Reach<'_>, index: &Index, internet: &Addresses) -> Vec<Exposure> {
-    let mut known: HashMap<Vec<(Family, (u32, u32))>, PortSet> = HashMap::new();
+    let mut known: HashMap<Kinds, PortSet> = HashMap::new();
     let units = reach.units.iter().enumerate().filter(|(_, unit)| unit.is_source);
     units
         .map(|(place, unit)| Exposure {
@@ -70,13 +73,9 @@ fn through(reach: &Reach<'_>, unit: &Unit<'_>, internet: &Addresses, direction: 
 }
 
 /// What every other unit that shares a family with it may reach; nothing where there is no other.
-fn from_cluster(
-    reach: &Reach<'_>,
-    unit: &Unit<'_>,
-    known: &mut HashMap<Vec<(Family, (u32, u32))>, PortSet>,
-) -> PortSet {
+fn from_cluster(reach: &Reach<'_>, unit: &Unit<'_>, known: &mut HashMap<Kinds, PortSet>) -> PortSet {
     let kinds = Family::BOTH.into_iter().filter_map(|family| Some((family, reach.kind(unit, family)?)));
-    let kinds: Vec<(Family, (u32, u32))> = kinds.collect();
+    let kinds: Kinds = kinds.collect();
     if let Some(ports) = known.get(&kinds) {
         return ports.clone();
     }

@@ -44,11 +44,14 @@ enum Group {
 
 type Groups = Vec<Group>;
 
+/// Who may reach a destination, and on which ports, sorted.
+type Profile = Vec<(PortSet, Group)>;
+
 /// All lines. From a unit to itself a line speaks of its different pods.
 pub fn lines(reach: &Reach<'_>, families: Families) -> Vec<Line> {
     let alike = Alike::of(reach);
     let mut merged: IndexMap<(Groups, PortSet), Groups> = IndexMap::new();
-    let mut profiles: HashMap<Vec<(PortSet, Group)>, Vec<(Groups, PortSet)>> = HashMap::new();
+    let mut profiles: HashMap<Profile, Vec<(Groups, PortSet)>> = HashMap::new();
     for destination in alike.groups(reach, families) {
         let profile = profile(reach, &alike, families, destination);
         let parts = profiles.entry(profile).or_insert_with_key(|profile| parts(profile));

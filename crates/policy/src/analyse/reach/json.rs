@@ -61,10 +61,12 @@ enum Way {
     In,
 }
 
+type Nets = Vec<(IpNet, PortSet)>;
+
 /// What passes between units of a kind and the outside: networks merged where they get the same.
 #[derive(Default)]
 struct Outside {
-    known: HashMap<(Way, Family, Option<u32>), Vec<(IpNet, PortSet)>>,
+    known: HashMap<(Way, Family, Option<u32>), Nets>,
 }
 
 impl Outside {
