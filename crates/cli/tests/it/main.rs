@@ -15,3 +15,4 @@ mod input;
 mod options;
 mod output;
 mod pods;
+mod reach;
