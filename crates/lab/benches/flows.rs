@@ -4,9 +4,11 @@
 //! Each round measures every ruleset in turn, and ratios are taken within a round, so that what else the
 //! machine does falls on all alike.
 #![allow(
-    clippy::print_stdout,
-    clippy::indexing_slicing,
+    clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "a bench prints its table and may fail loudly"
 )]
 

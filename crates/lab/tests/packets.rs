@@ -1,4 +1,12 @@
 //! Real packets through a lab.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may fail loudly, in its helpers too"
+)]
 
 use std::process::ExitCode;
 

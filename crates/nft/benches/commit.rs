@@ -2,7 +2,14 @@
 //!
 //! `cargo bench -p nft --bench commit`, as root or not.
 
-#![allow(clippy::expect_used, clippy::print_stdout, reason = "a bench may fail, and prints its table")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a bench prints its table and may fail loudly"
+)]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

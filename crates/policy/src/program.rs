@@ -245,7 +245,12 @@ impl PortList {
 }
 
 /// Whether a container port is `port` of `protocol` and goes by that name (N23, C10).
-pub(crate) fn is_named(there: &ContainerPort, name: &(Option<Protocol>, Text), protocol: Protocol, port: u16) -> bool {
+pub(crate) fn is_named(
+    there: &ContainerPort,
+    name: &(Option<Protocol>, Text),
+    protocol: Protocol,
+    port: u16,
+) -> bool {
     let (of, name) = name;
     (there.protocol, there.port) == (protocol, port)
         && there.name.as_ref() == Some(name)

@@ -1,5 +1,13 @@
 //! How long the whole command takes, from files to the answer. Prints a table; `LARGE=1` adds 100,000 pods.
-#![allow(clippy::expect_used, clippy::print_stdout, missing_docs, reason = "a bench prints, and may stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::wildcard_enum_match_arm,
+    reason = "a bench prints its table and may fail loudly"
+)]
 
 mod clusters;
 

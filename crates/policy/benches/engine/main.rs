@@ -1,9 +1,11 @@
 //! The engine's speed: `cargo bench -p policy`. Prints a table; nothing here passes or fails.
 
 #![allow(
-    clippy::print_stdout,
-    clippy::indexing_slicing,
+    clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "a bench prints its table and may fail loudly"
 )]
 

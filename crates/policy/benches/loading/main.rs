@@ -1,4 +1,12 @@
 //! How fast manifests are read: megabytes a second, by form, on one core.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a bench prints its table and may fail loudly"
+)]
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};

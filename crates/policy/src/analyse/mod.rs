@@ -11,7 +11,7 @@
 pub mod can;
 pub mod classes;
 pub mod diff;
-pub mod exposure;
 pub mod explain;
+pub mod exposure;
 pub mod names;
 pub mod reach;

@@ -52,8 +52,8 @@ fn alias_bombs() {
     let mut merges = "a0: &a0 {k: v}\n".to_owned();
     for level in 1..30 {
         let below = format!("*a{}", level - 1);
-        lists += &format!("a{level}: &a{level} [{}]\n", vec![below.as_str(); 10].join(", "));
-        merges += &format!("a{level}: &a{level} {{<<: [{}]}}\n", vec![below.as_str(); 10].join(", "));
+        lists += &format!("a{level}: &a{level} [{}]\n", [below.as_str(); 10].join(", "));
+        merges += &format!("a{level}: &a{level} {{<<: [{}]}}\n", [below.as_str(); 10].join(", "));
     }
     assert_eq!(codes("bomb.yaml", lists.as_bytes()), ["PC006"]);
     // merged keys are the same ones again and again: large on paper only
