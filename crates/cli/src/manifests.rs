@@ -19,7 +19,7 @@ use crate::output;
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Files {
     /// The cluster with its policies: files, folders (recursive), or `-` for standard input
-    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true, num_args = 1..)]
+    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
     pub(crate) files: Vec<PathBuf>,
     /// Hosts outside the cluster: name,address,ports
     #[arg(long, value_name = "FILE")]
