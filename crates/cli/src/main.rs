@@ -6,6 +6,7 @@
 mod can;
 mod diff;
 mod explain;
+mod family;
 mod input;
 mod lab;
 mod manifests;

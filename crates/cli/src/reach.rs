@@ -9,10 +9,11 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 use policy::analyse::reach::{Reach, json};
 use policy::index::Index;
-use policy::model::{Cluster, Family};
+use policy::model::Cluster;
 use policy::rows::csv::FamilyColumn;
 use policy::rows::{Families, Options, OwnPods, PodPorts, rows, split};
 
+use crate::family::{FamilyArg, families};
 use crate::manifests::{self, Files};
 use crate::{Outcome, output};
 
@@ -36,7 +37,7 @@ pub(crate) struct Args {
     port: Option<policy::rows::ProtocolPort>,
     /// Over this address family only, or over both, each by itself [default: IPv4 where both ends have it]
     #[arg(long, value_name = "FAMILY")]
-    family: Option<Over>,
+    family: Option<FamilyArg>,
     /// What is open wider than one may think, instead: to the internet, to the whole cluster, to labels that no
     /// pod has yet; and who is isolated by no policy. Exit status 1 where there is something
     #[arg(long, conflicts_with = "output")]
@@ -44,19 +45,6 @@ pub(crate) struct Args {
     /// How to print
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Output,
-}
-
-/// Over which families to ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Over {
-    /// IPv4
-    #[value(name = "4")]
-    V4,
-    /// IPv6
-    #[value(name = "6")]
-    V6,
-    /// Both
-    Both,
 }
 
 /// How to print.
@@ -80,12 +68,7 @@ enum Output {
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let Some(cluster) = manifests::states(&args.files, &[])?.pop() else { bail!("there is no cluster") };
     let index = Index::compile(&cluster);
-    let families = match args.family {
-        None => Families::Natural,
-        Some(Over::V4) => Families::Only(Family::V4),
-        Some(Over::V6) => Families::Only(Family::V6),
-        Some(Over::Both) => Families::Both,
-    };
+    let families = families(args.family);
     let reach = Reach::of(&cluster, &index);
     let filter = Filter::of(&cluster, &index, args.from.as_deref(), args.to.as_deref(), args.port)?;
     if args.exposure {

@@ -9,9 +9,8 @@ use clap::ValueEnum;
 use policy::analyse::can::{Question, Word, can};
 use policy::analyse::names::{self, Addresses};
 use policy::index::Index;
-use policy::model::Family;
-use policy::rows::Families;
 
+use crate::family::{FamilyArg, families};
 use crate::manifests::{self, Files};
 use crate::{Outcome, output};
 
@@ -32,23 +31,10 @@ pub(crate) struct Args {
     files: Files,
     /// Over which address family [default: IPv4 where both ends have it, else IPv6]
     #[arg(long, value_name = "FAMILY")]
-    family: Option<Over>,
+    family: Option<FamilyArg>,
     /// How to print the answer
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Output,
-}
-
-/// Over which families to ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Over {
-    /// IPv4
-    #[value(name = "4")]
-    V4,
-    /// IPv6
-    #[value(name = "6")]
-    V6,
-    /// Both
-    Both,
 }
 
 /// How to print.
@@ -92,15 +78,6 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         Word::Yes => Outcome::Clean,
         Word::No | Word::Partly => Outcome::Findings,
     })
-}
-
-fn families(over: Option<Over>) -> Families {
-    match over {
-        None => Families::Natural,
-        Some(Over::V4) => Families::Only(Family::V4),
-        Some(Over::V6) => Families::Only(Family::V6),
-        Some(Over::Both) => Families::Both,
-    }
 }
 
 /// A destination without its port.

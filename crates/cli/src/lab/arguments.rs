@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use policy::model::Family;
 use policy::rows::csv::{FamilyColumn, parse_port};
-use policy::rows::{Families, Options, OwnPods, PodPorts, ProtocolPort};
+use policy::rows::{Options, OwnPods, PodPorts, ProtocolPort};
+
+use crate::family::{FamilyArg, families};
 
 use crate::manifests::Files;
 
@@ -48,31 +49,13 @@ pub(crate) enum Output {
     Json,
 }
 
-/// Over which families to ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum FamilyArg {
-    /// IPv4
-    #[value(name = "4")]
-    V4,
-    /// IPv6
-    #[value(name = "6")]
-    V6,
-    /// Both, a row each
-    Both,
-}
-
 impl Args {
     /// What the table asks.
     pub(crate) fn options(&self) -> Options {
         Options {
             ports: self.ports.clone().map_or(PodPorts::Containers, PodPorts::These),
             own: if self.own { OwnPods::Asked } else { OwnPods::Left },
-            families: match self.family {
-                None => Families::Natural,
-                Some(FamilyArg::V4) => Families::Only(Family::V4),
-                Some(FamilyArg::V6) => Families::Only(Family::V6),
-                Some(FamilyArg::Both) => Families::Both,
-            },
+            families: families(self.family),
         }
     }
 
