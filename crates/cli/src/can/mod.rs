@@ -1,8 +1,8 @@
 //! `portcullis can`.
 
 mod json;
-mod text;
-mod words;
+pub(crate) mod text;
+pub(crate) mod words;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::ValueEnum;

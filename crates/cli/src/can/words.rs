@@ -9,18 +9,18 @@ use policy::model::{Action, Attribute, Cluster, Endpoint, EndpointId, Origin, Po
 use policy::program::Step;
 
 /// What one tier said, with the names of what said it.
-pub(super) struct Said {
-    pub(super) tier: String,
-    pub(super) outcome: &'static str,
+pub(crate) struct Said {
+    pub(crate) tier: String,
+    pub(crate) outcome: &'static str,
     /// The rule's policy, or those that isolate the pod, with where they are written.
-    pub(super) policies: Vec<(PolicyId, Origin)>,
+    pub(crate) policies: Vec<(PolicyId, Origin)>,
     /// The rule's number, from 1.
-    pub(super) rule: Option<usize>,
+    pub(crate) rule: Option<usize>,
     /// The name that its author gave it.
-    pub(super) name: Option<String>,
+    pub(crate) name: Option<String>,
 }
 
-pub(super) fn said(index: &Index, step: &Step) -> Said {
+pub(crate) fn said(index: &Index, step: &Step) -> Said {
     let outcome = match (step.outcome, step.reason) {
         (Action::Accept, _) => "accepts",
         (Action::Deny, _) => "denies",
@@ -63,7 +63,7 @@ fn nowhere() -> Origin {
 }
 
 /// One direction on one line, tier by tier.
-pub(super) fn link(index: &Index, link: &Link) -> String {
+pub(crate) fn link(index: &Index, link: &Link) -> String {
     match link.ruling.reason {
         Reason::Exempt(Exemption::NotAPod) => return "not a pod: no policy applies".to_owned(),
         Reason::Exempt(Exemption::Loopback) => return "a pod reaches itself without leaving it".to_owned(),
@@ -104,13 +104,13 @@ fn words(index: &Index, step: &Step) -> Option<String> {
 }
 
 /// A rule that almost matched, and why it didn't.
-pub(super) fn near(index: &Index, near: &Near) -> String {
+pub(crate) fn near(index: &Index, near: &Near) -> String {
     let name = index.rule_name(near.rule).map(|name| name.to_string()).unwrap_or_default();
     let why: Vec<String> = near.misses.iter().map(miss).collect();
     format!("{name} ({}): {}", rule_origin(index, near.rule), why.join("; "))
 }
 
-pub(super) fn miss(miss: &Miss) -> String {
+pub(crate) fn miss(miss: &Miss) -> String {
     match miss {
         Miss::Ports(ports) => format!("it is about {ports}"),
         Miss::Attribute { wanted, attribute: Some(of), found: Some(value) } => {
@@ -143,7 +143,7 @@ fn lacking(attribute: &Attribute) -> String {
 }
 
 /// A group as few names: workloads for their pods where all of them are in it.
-pub(super) fn names(cluster: &Cluster, group: &Group) -> Vec<String> {
+pub(crate) fn names(cluster: &Cluster, group: &Group) -> Vec<String> {
     let pods: Vec<&EndpointId> = group.members.iter().filter_map(pod).collect();
     let others = group.members.iter().filter_map(|who| match who {
         Who::Pod(_) => None,
