@@ -17,7 +17,7 @@ struct Document {
 }
 
 #[derive(Serialize)]
-struct Flows {
+pub(crate) struct Flows {
     verdict: String,
     family: u8,
     sources: Vec<String>,
@@ -89,7 +89,7 @@ pub(super) fn render(cluster: &Cluster, index: &Index, answer: &Answer) -> serde
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
 
-fn flows(cluster: &Cluster, index: &Index, part: &Part<Chain>) -> Flows {
+pub(crate) fn flows(cluster: &Cluster, index: &Index, part: &Part<Chain>) -> Flows {
     let is_all = part.ports == [Asked::Everything];
     Flows {
         verdict: part.answer.verdict().to_string(),

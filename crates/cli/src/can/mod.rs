@@ -1,6 +1,6 @@
 //! `portcullis can`.
 
-mod json;
+pub(crate) mod json;
 pub(crate) mod text;
 pub(crate) mod words;
 

@@ -13,11 +13,11 @@ const MOST_PARTS: usize = 20;
 const MOST_NAMES: usize = 4;
 
 /// What the user asked, to be named as the user does.
-pub(super) struct Asked<'a> {
-    pub(super) cluster: &'a Cluster,
-    pub(super) index: &'a Index,
-    pub(super) source: (&'a str, &'a Addresses),
-    pub(super) destination: (&'a str, &'a Addresses),
+pub(crate) struct Asked<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) index: &'a Index,
+    pub(crate) source: (&'a str, &'a Addresses),
+    pub(crate) destination: (&'a str, &'a Addresses),
 }
 
 pub(super) fn render(asked: &Asked<'_>, answer: &Answer) -> String {
@@ -46,7 +46,7 @@ fn many(asked: &Asked<'_>, parts: &[Part<Chain>]) -> String {
     text
 }
 
-fn one(asked: &Asked<'_>, part: &Part<Chain>) -> String {
+pub(crate) fn one(asked: &Asked<'_>, part: &Part<Chain>) -> String {
     let side = |group, of| some(&names(asked.cluster, group, part.family, of));
     let (from, to) = (side(&part.sources, asked.source), side(&part.destinations, asked.destination));
     let ports: Vec<String> = part.ports.iter().map(ToString::to_string).collect();
@@ -84,7 +84,7 @@ fn some(names: &[String]) -> String {
 }
 
 /// What settled it, and on a no what was nearest.
-fn reasons(index: &Index, part: &Part<Chain>) -> Vec<(&'static str, String)> {
+pub(crate) fn reasons(index: &Index, part: &Part<Chain>) -> Vec<(&'static str, String)> {
     let Chain { egress, ingress } = &part.answer;
     let mut all = vec![("egress", words::link(index, egress)), ("ingress", words::link(index, ingress))];
     for (direction, link) in [(Direction::Egress, egress), (Direction::Ingress, ingress)] {

@@ -10,6 +10,7 @@
 //! the API server rejects is an error here, and so is what it takes but means otherwise than it looks.
 
 mod addresses;
+mod assertions;
 mod blocks;
 mod cluster;
 mod cluster_peers;
@@ -38,6 +39,7 @@ use std::borrow::Cow;
 
 use crate::model::Text;
 
+pub use assertions::assertions;
 pub use cluster::{DEFAULT_POD_NETWORKS, Settings};
 pub use diagnostic::{Colour, Diagnostic, Place, Severity};
 pub use hosts::hosts;

@@ -87,10 +87,7 @@ impl Chain {
 
 /// Answers a question; `None` where no flow is asked about, for want of a family that both sides have.
 pub fn can(cluster: &Cluster, index: &Index, question: &Question<'_>) -> Option<Answer> {
-    let mut parts = ask(cluster, index, question, question.families);
-    if parts.is_empty() {
-        parts = own(question);
-    }
+    let mut parts = parts(cluster, index, question);
     let count = |verdict| parts.iter().filter(|part| part.answer.verdict() == verdict).count();
     let word = match (count(Verdict::Accept), count(Verdict::Deny)) {
         (0, 0) => return None,
@@ -100,6 +97,12 @@ pub fn can(cluster: &Cluster, index: &Index, question: &Question<'_>) -> Option<
     };
     parts.sort_by_key(|part| std::cmp::Reverse(part.answer.verdict()));
     Some(Answer { word, parts, otherwise: otherwise(cluster, index, question) })
+}
+
+/// All flows of a question, by what settled them; pods are asked about themselves only where nobody else is.
+pub fn parts(cluster: &Cluster, index: &Index, question: &Question<'_>) -> Vec<Part<Chain>> {
+    let parts = ask(cluster, index, question, question.families);
+    if parts.is_empty() { own(question) } else { parts }
 }
 
 fn ask(cluster: &Cluster, index: &Index, question: &Question<'_>, families: Families) -> Vec<Part<Chain>> {

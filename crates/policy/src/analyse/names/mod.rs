@@ -27,6 +27,7 @@ use std::fmt;
 use ipnet::IpNet;
 
 use crate::model::{Protocol, Selector, Text};
+use crate::ports::PortSet;
 
 pub use addresses::{Addresses, Range, address, nets_of as nets, number, range};
 pub use parse::{destination, selector, source};
@@ -77,6 +78,27 @@ pub enum Asked {
     Ports(Protocol, u16, u16),
     /// Protocols without ports, ICMP before all.
     WithoutPorts,
+}
+
+impl Asked {
+    /// The questions that are about exactly these ports.
+    pub fn all_of(ports: &PortSet) -> Vec<Asked> {
+        if *ports == PortSet::all() {
+            return vec![Asked::Everything];
+        }
+        let ranges = ports.ranges().iter().map(|(protocol, from, to)| Asked::Ports(*protocol, *from, *to));
+        ranges.chain(ports.has_other().then_some(Asked::WithoutPorts)).collect()
+    }
+}
+
+impl From<Asked> for PortSet {
+    fn from(asked: Asked) -> Self {
+        match asked {
+            Asked::Everything => PortSet::all(),
+            Asked::Ports(protocol, from, to) => PortSet::of([(protocol, from, to)]),
+            Asked::WithoutPorts => PortSet::without_ports(),
+        }
+    }
 }
 
 /// Why a name means nothing.
