@@ -55,6 +55,12 @@ fn read_one(path: &Path) -> Result<Vec<Content>> {
     files.iter().map(|file| content(file, Found::InFolder)).collect()
 }
 
+/// The text on standard input.
+pub(crate) fn standard_input() -> Result<String> {
+    let bytes = bytes(io::stdin().lock()).context("cannot read standard input")?;
+    String::from_utf8(bytes).context("cannot read standard input")
+}
+
 /// The text of a file that is no manifest.
 pub(crate) fn text(path: &Path) -> Result<String> {
     let bytes = File::open(path).and_then(bytes).with_context(|| cannot_read(path))?;

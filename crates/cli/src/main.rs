@@ -12,6 +12,8 @@ mod lab;
 mod manifests;
 mod output;
 mod reach;
+mod sarif;
+mod test;
 
 use std::process::ExitCode;
 
@@ -32,6 +34,7 @@ enum Command {
     Explain(explain::Args),
     Lab(lab::Args),
     Reach(reach::Args),
+    Test(test::Args),
 }
 
 /// What a command found.
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Lab(args) => lab::run(&args),
         Command::Reach(args) => reach::run(&args),
+        Command::Test(args) => test::run(&args),
     };
     match outcome {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,

@@ -115,9 +115,7 @@ impl Findings {
 
     /// Says all of it. An error where there is no answer to trust (D15).
     fn tell(&self, keep_going: bool) -> Result<()> {
-        let colour = if io::stderr().is_terminal() { Colour::Ansi } else { Colour::Plain };
-        let rendered = self.diagnostics.iter().map(|diagnostic| diagnostic.render(colour));
-        output::note(&rendered.collect::<Vec<_>>().join("\n"));
+        say(&self.diagnostics);
         output::note(&passed_over(&self.skipped));
         let is_error = |diagnostic: &&Diagnostic| diagnostic.severity == Severity::Error;
         match self.diagnostics.iter().filter(is_error).count() {
@@ -127,6 +125,13 @@ impl Findings {
             count => bail!("{count} problems in the manifests"),
         }
     }
+}
+
+/// Says what is wrong with files, on standard error.
+pub(crate) fn say(diagnostics: &[Diagnostic]) {
+    let colour = if io::stderr().is_terminal() { Colour::Ansi } else { Colour::Plain };
+    let rendered = diagnostics.iter().map(|diagnostic| diagnostic.render(colour));
+    output::note(&rendered.collect::<Vec<_>>().join("\n"));
 }
 
 fn source(content: Content) -> Source<'static> {

@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
                 cluster: &cluster,
                 index: &index,
                 source: (&args.source, &question.sources.addresses),
-                destination: (named(&args.destination), &targets),
+                destination: (without_port(&args.destination), &targets),
             },
             &answer,
         ),
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
 }
 
 /// A destination without its port.
-fn named(destination: &str) -> &str {
+pub(crate) fn without_port(destination: &str) -> &str {
     let bracketed = destination.strip_prefix('[').and_then(|rest| rest.split(']').next());
     let before_port = || destination.rsplit_once(':').filter(|(name, _)| !name.contains(':'));
     bracketed.or_else(|| before_port().map(|(name, _)| name)).unwrap_or(destination)

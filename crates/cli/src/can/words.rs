@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use policy::analyse::can::{Group, Link, Miss, Near, Who};
-use policy::decision::{Exemption, Reason, RuleName};
+use policy::analyse::can::{Chain, Group, Link, Miss, Near, Part, Who};
+use policy::decision::{Exemption, Reason, RuleName, Verdict};
 use policy::index::Index;
-use policy::model::{Action, Attribute, Cluster, Endpoint, EndpointId, Origin, PolicyId, RuleId, Workload};
+use policy::model::{
+    Action, Attribute, Cluster, Direction, Endpoint, EndpointId, Origin, PolicyId, RuleId, Workload,
+};
 use policy::program::Step;
 
 /// What one tier said, with the names of what said it.
@@ -101,6 +103,24 @@ fn words(index: &Index, step: &Step) -> Option<String> {
             Some(format!("{} {several} it, {none} allows this", each.collect::<Vec<_>>().join(", ")))
         }
     }
+}
+
+/// Where the policies are written that had the last word on some flows: on a denial those of the first end
+/// that denies, with the rule that came nearest to letting them pass.
+pub(crate) fn blamed(index: &Index, part: &Part<Chain>) -> Vec<Origin> {
+    let ends = [(Direction::Egress, &part.answer.egress), (Direction::Ingress, &part.answer.ingress)];
+    let denying = ends.iter().find(|(_, link)| link.ruling.verdict == Verdict::Deny);
+    let Some((direction, link)) = denying else {
+        return ends.iter().flat_map(|(_, link)| settled_by(index, link)).collect();
+    };
+    let nearest = policy::analyse::can::near(index, &part.example, *direction, link.ruling);
+    let nearest = nearest.map(|near| rule_origin(index, near.rule));
+    nearest.into_iter().chain(settled_by(index, link)).collect()
+}
+
+fn settled_by(index: &Index, link: &Link) -> Vec<Origin> {
+    let last = link.steps.last().map(|step| said(index, step));
+    last.into_iter().flat_map(|said| said.policies).map(|(_, origin)| origin).collect()
 }
 
 /// A rule that almost matched, and why it didn't.

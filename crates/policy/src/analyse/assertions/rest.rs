@@ -25,10 +25,7 @@ pub(super) enum Ports {
 type Covering = Vec<(usize, PortSet)>;
 
 /// Everyone but these: all other addresses, whoever has them.
-pub(super) fn everyone_but<'a, 'e>(
-    cluster: &'a Cluster,
-    ends: impl Iterator<Item = &'e Ends<'a>>,
-) -> Ends<'a>
+pub(super) fn everyone_but<'a, 'e>(cluster: &'a Cluster, ends: impl Iterator<Item = &'e Ends<'a>>) -> Ends<'a>
 where
     'a: 'e,
 {
@@ -115,8 +112,10 @@ fn cells<'a>(lines: &[Line<'a>], ends: &Ends<'a>) -> Vec<(Covering, Ends<'a>)> {
 fn pieces(lines: &[Line<'_>], addresses: &Addresses) -> Vec<Addresses> {
     let mut pieces = vec![addresses.clone()];
     for target in lines.iter().flat_map(|line| &line.targets) {
-        let cut = |piece: &Addresses| [overlap(piece, &target.ends.addresses), piece.without(&target.ends.addresses)];
-        pieces = pieces.iter().flat_map(cut).collect();
+        let cut = |piece: &Addresses| {
+            [overlap(piece, &target.ends.addresses), piece.without(&target.ends.addresses)]
+        };
+        pieces = pieces.iter().flat_map(cut).filter(|piece| !piece.is_empty()).collect();
     }
     pieces.retain(|piece| !piece.is_empty());
     pieces
