@@ -19,7 +19,7 @@ use policy::manifest;
 use policy::model::{Cluster, Endpoint, Path};
 use policy::rows::Families;
 
-use super::pins::{Claim, Naming, Pins, yaml};
+use super::pins::{Claim, How, Naming, Pins, yaml};
 use crate::manifests::{self, Files};
 use crate::{Outcome, output};
 
@@ -45,7 +45,7 @@ fn pinned(cluster: &Cluster, index: &Index) -> Result<String> {
     let pinning = Pinning {
         cluster,
         index,
-        everyone: everyone(cluster, index)?,
+        everyone: Ends { hosts: Vec::new(), ..names::everyone(cluster) },
         outside: names::ends(cluster, index, &Name::Outside)?,
     };
     let mut claims = Vec::new();
@@ -56,14 +56,6 @@ fn pinned(cluster: &Cluster, index: &Index) -> Result<String> {
         }
     }
     Ok(yaml(&claims))
-}
-
-/// Pods with a network of their own, nodes, and what is outside; not the addresses of pods that may come.
-fn everyone<'a>(cluster: &'a Cluster, index: &Index) -> Result<Ends<'a>> {
-    let pods = cluster.endpoints.values().filter(|pod| pod.is_policed() && !pod.addresses.is_empty());
-    let nodes = cluster.nodes.values().flat_map(|node| &node.addresses).collect();
-    let outside = names::ends(cluster, index, &Name::Outside)?;
-    Ok(Ends { pods: pods.collect(), hosts: Vec::new(), addresses: outside.addresses.and(&nodes) })
 }
 
 struct Pinning<'a> {
@@ -77,19 +69,27 @@ impl<'a> Pinning<'a> {
     /// Who reaches a workload.
     fn reaching(&self, unit: &Unit<'a>) -> Option<Claim> {
         let pins = self.pins(&self.everyone, &self.of(unit), |part| &part.sources);
-        let ways = [Naming::Short, Naming::Full].into_iter().flat_map(|naming| {
-            let naming = (naming, self.cluster, self.others(unit));
-            [pins.exactly(&unit.id, &naming), pins.each_into(&unit.id, &naming)]
+        let ways = Naming::ALL.into_iter().flat_map(|naming| {
+            let how = self.how(naming, unit);
+            [pins.exactly(&unit.id, &how), pins.each_into(&unit.id, &how)]
         });
         self.first(ways.flatten())
     }
 
-    /// What a workload reaches outside.
+    /// What a workload reaches outside; where that is some of it, what it reaches at all.
     fn out_of(&self, unit: &Unit<'a>) -> Option<Claim> {
         let pins = self.pins(&self.of(unit), &self.outside, |part| &part.destinations);
-        let ways = [Naming::Short, Naming::Full];
-        let ways = ways.map(|naming| pins.each_out_of(&unit.id, &(naming, self.cluster, Vec::new())));
-        self.first(ways.into_iter().flatten())
+        let all =
+            pins.is_mixed().then(|| self.pins(&self.of(unit), &self.everyone, |part| &part.destinations));
+        let reaches = all
+            .iter()
+            .flat_map(|all| Naming::ALL.map(|naming| all.reaches(&unit.id, &self.how(naming, unit))));
+        let each = Naming::ALL.map(|naming| pins.each_out_of(&unit.id, &self.how(naming, unit)));
+        self.first(reaches.chain(each).flatten())
+    }
+
+    fn how(&self, naming: Naming, unit: &Unit<'a>) -> How<'_> {
+        How { naming, cluster: self.cluster, pods: self.others(unit), outside: &self.outside.addresses }
     }
 
     fn of(&self, unit: &Unit<'a>) -> Ends<'a> {

@@ -15,14 +15,28 @@ use crate::can::words;
 /// How short names may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Naming {
+    /// As short ones, and everybody as two networks: also the addresses of pods that may come.
+    Widest,
     /// All pods of a namespace, of the cluster, and everything outside by one name.
     Short,
     /// Workloads and networks.
     Full,
 }
 
-/// A way to name, the cluster, and the pods that short names stand for.
-pub(super) type How<'a> = (Naming, &'a Cluster, Vec<&'a Endpoint>);
+impl Naming {
+    /// From the shortest names to the longest.
+    pub(super) const ALL: [Naming; 3] = [Naming::Widest, Naming::Short, Naming::Full];
+}
+
+/// How to name whom a line is about.
+pub(super) struct How<'a> {
+    pub(super) naming: Naming,
+    pub(super) cluster: &'a Cluster,
+    /// The pods that `*/*` would mean.
+    pub(super) pods: Vec<&'a Endpoint>,
+    /// The addresses that `outside` means.
+    pub(super) outside: &'a Addresses,
+}
 
 /// Lines that are said together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +82,18 @@ impl Pins {
         self.each(format!("who reaches {unit}"), |side| side.reaching(unit, how))
     }
 
+    /// What a workload reaches, and that it reaches nothing else.
+    pub(super) fn reaches(&self, unit: &str, how: &How<'_>) -> Option<Claim> {
+        let lines = self.allowed.lines(how, |name, asked| format!("{unit} -> {}", destination(name, asked)));
+        let is_mixed = !lines.is_empty() && !self.denied.is_empty();
+        is_mixed.then(|| Claim { name: format!("what {unit} reaches"), lines: vec![("reaches", lines)] })
+    }
+
+    /// Whether some are allowed and some aren't.
+    pub(super) fn is_mixed(&self) -> bool {
+        !self.allowed.is_empty() && !self.denied.is_empty()
+    }
+
     /// What a workload reaches outside, and what it doesn't.
     pub(super) fn each_out_of(&self, unit: &str, how: &How<'_>) -> Option<Claim> {
         let line = |name: &str, asked| format!("{unit} -> {}", destination(name, asked));
@@ -111,43 +137,69 @@ impl Side {
     }
 
     fn lines(&self, how: &How<'_>, line: impl Fn(&str, Asked) -> String) -> Vec<String> {
-        let mut by_ports: IndexMap<&PortSet, Group> = IndexMap::new();
-        for (who, ports) in &self.members {
-            by_ports.entry(ports).or_default().members.push(who.clone());
+        let mut by_name: IndexMap<String, PortSet> = IndexMap::new();
+        for atom in self.atoms() {
+            let has = |ports: &PortSet| !ports.and(&atom).is_empty();
+            let members = self.members.iter().filter(|(_, ports)| has(ports)).map(|(who, _)| who.clone());
+            let addresses = self.addresses.iter().filter(|(_, ports)| has(ports));
+            let group = Group {
+                members: members.collect(),
+                addresses: addresses.fold(Addresses::default(), |all, (addresses, _)| all.and(addresses)),
+            };
+            for name in names(&group, how) {
+                let ports = by_name.entry(name).or_default();
+                *ports = ports.or(&atom);
+            }
         }
-        for (addresses, ports) in &self.addresses {
-            let group = by_ports.entry(ports).or_default();
-            group.addresses = std::mem::take(&mut group.addresses).and(addresses);
+        let of_name = |(name, ports): (String, PortSet)| {
+            let asked = Asked::all_of(&ports).into_iter();
+            asked.map(|asked| line(&name, asked)).collect::<Vec<String>>()
+        };
+        by_name.into_iter().flat_map(of_name).collect()
+    }
+
+    /// All ports in parts that each has or lacks as a whole.
+    fn atoms(&self) -> Vec<PortSet> {
+        let sets: IndexSet<&PortSet> =
+            self.members.values().chain(self.addresses.iter().map(|(_, ports)| ports)).collect();
+        let mut atoms: Vec<PortSet> = Vec::new();
+        for set in sets {
+            let rest = atoms.iter().fold(set.clone(), |rest, atom| rest.without(atom));
+            let cut = atoms.iter().flat_map(|atom| [atom.and(set), atom.without(set)]);
+            let cut: Vec<PortSet> = cut.chain([rest]).filter(|atom| !atom.is_empty()).collect();
+            atoms = cut;
         }
-        let each = by_ports.into_iter().flat_map(|(ports, group)| {
-            let asked = Asked::all_of(ports);
-            let names = names(&group, how).into_iter();
-            names
-                .flat_map(|name| asked.iter().map(|asked| line(&name, *asked)).collect::<Vec<_>>())
-                .collect::<Vec<_>>()
-        });
-        each.collect()
+        atoms
     }
 }
 
-fn names(group: &Group, (naming, cluster, pods): &How<'_>) -> Vec<String> {
-    let (of_pods, others): (Vec<Who>, Vec<Who>) = group.members.iter().cloned().partition(is_pod);
-    let (whole, rest) = match naming {
-        Naming::Short => whole(&of_pods, pods),
+fn names(group: &Group, how: &How<'_>) -> Vec<String> {
+    // A pod alone isn't asked about itself, though it is like others that are.
+    let is_asked = |who: &Who| match who {
+        Who::Pod(id) => how.pods.iter().any(|pod| pod.id == *id),
+        Who::Host(_) | Who::Node(..) => true,
+    };
+    let members = group.members.iter().filter(|who| is_asked(who)).cloned();
+    let (of_pods, others): (Vec<Who>, Vec<Who>) = members.partition(is_pod);
+    let is_outside = how.outside.without(&group.addresses).is_empty();
+    let (whole, rest) = match how.naming {
+        Naming::Widest if is_outside && of_pods.len() == how.pods.len() => {
+            return ["0.0.0.0/0", "::/0"].map(str::to_owned).to_vec();
+        }
+        Naming::Widest | Naming::Short => whole(&of_pods, &how.pods),
         Naming::Full => (Vec::new(), of_pods),
     };
     let rest = Group { members: rest, addresses: Addresses::default() };
     let nodes: Addresses = others.iter().filter_map(node).collect();
-    let (outside, nets) = match naming {
-        Naming::Short if group.addresses.is_empty() => (None, nodes),
-        Naming::Short => (Some("outside".to_owned()), nodes),
-        Naming::Full => (None, nodes.and(&group.addresses)),
+    let (outside, nets) = match how.naming {
+        Naming::Widest | Naming::Short if is_outside => (Some("outside".to_owned()), nodes),
+        Naming::Widest | Naming::Short | Naming::Full => (None, nodes.and(&group.addresses)),
     };
     let nets = nets.nets().into_iter().map(|net| match net.prefix_len() == net.max_prefix_len() {
         true => net.addr().to_string(),
         false => net.to_string(),
     });
-    whole.into_iter().chain(words::names(cluster, &rest)).chain(outside).chain(nets).collect()
+    whole.into_iter().chain(words::names(how.cluster, &rest)).chain(outside).chain(nets).collect()
 }
 
 fn node(who: &Who) -> Option<&IpAddr> {

@@ -9,8 +9,8 @@ use crate::analyse::assertions::{Assertion, Claim, Test};
 use crate::analyse::names::{self, Destination, Name};
 use crate::model::Text;
 
-const KINDS: [&str; 5] = ["allow", "deny", "only", "exactly", "isolated"];
-const FIELDS: [&str; 6] = ["name", "allow", "deny", "only", "exactly", "isolated"];
+const KINDS: [&str; 6] = ["allow", "deny", "only", "exactly", "reaches", "isolated"];
+const FIELDS: [&str; 7] = ["name", "allow", "deny", "only", "exactly", "reaches", "isolated"];
 
 /// Reads the tests of a file of assertions.
 ///
@@ -38,7 +38,7 @@ pub fn assertions(name: Text, text: &str) -> Result<Vec<Test>, Vec<Diagnostic>> 
 }
 
 fn shape() -> Option<String> {
-    Some("it starts with `tests:`, then for each test `- name: ...` and one of allow, deny, only, exactly, isolated".to_owned())
+    Some("it starts with `tests:`, then for each test `- name: ...` and one of allow, deny, only, exactly, reaches, isolated".to_owned())
 }
 
 fn report(context: &mut Context<'_, '_>, broken: Broken) {
@@ -77,7 +77,9 @@ fn test<'a>(context: &mut Context<'_, 'a>, node: &Node<'a>) -> Option<Test> {
             return Some(Test { name: name.unwrap_or_default(), assertions: claims, origin });
         }
         (None, _) => ("a test without a name", "say what it shows: `- name: ...`"),
-        (Some(_), true) => ("a test that claims nothing", "give it one of allow, deny, only, exactly, isolated"),
+        (Some(_), true) => {
+            ("a test that claims nothing", "give it one of allow, deny, only, exactly, reaches, isolated")
+        }
     };
     let at = node.at.start..node.at.start + 1;
     context.error("PC194", &at, title.to_owned(), help.to_owned());
@@ -89,7 +91,9 @@ fn of_kind<'a>(context: &mut Context<'_, 'a>, entry: &Entry<'a>) -> Vec<Assertio
     let kind = entry.key.as_ref();
     let nodes = match &entry.value.value {
         Value::Text(_) => std::slice::from_ref(&entry.value),
-        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => context.list(Some(&entry.value), kind),
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => {
+            context.list(Some(&entry.value), kind)
+        }
         Value::List(_) | Value::Map(_) | Value::Skipped => context.list(Some(&entry.value), kind),
     };
     if nodes.is_empty() {
@@ -115,12 +119,13 @@ fn claim(kind: &str, text: &str) -> Result<Claim, String> {
         return set(text).map(Claim::Isolated);
     }
     let (from, to) = pair(text)?;
-    Ok(match kind {
-        "allow" => Claim::Allow(from, to),
-        "deny" => Claim::Deny(from, to),
-        "only" => Claim::Only(from, to),
-        _ => Claim::Exactly(from, to),
-    })
+    match kind {
+        "allow" => Ok(Claim::Allow(from, to)),
+        "deny" => Ok(Claim::Deny(from, to)),
+        "only" => Ok(Claim::Only(from, to)),
+        "exactly" => Ok(Claim::Exactly(from, to)),
+        _ => only_pods(&from, text).map(|()| Claim::Reaches(from, to)),
+    }
 }
 
 fn pair(text: &str) -> Result<(Name, Destination), String> {
@@ -135,10 +140,15 @@ fn pair(text: &str) -> Result<(Name, Destination), String> {
 }
 
 fn set(text: &str) -> Result<Name, String> {
-    match names::source(text).map_err(|error| error.to_string())? {
-        name @ Name::Pods(..) => Ok(name),
+    let name = names::source(text).map_err(|error| error.to_string())?;
+    only_pods(&name, text).map(|()| name)
+}
+
+fn only_pods(name: &Name, text: &str) -> Result<(), String> {
+    match name {
+        Name::Pods(..) => Ok(()),
         Name::Net(_) | Name::External(_) | Name::Internet | Name::Outside => {
-            Err(format!("`{text}` means no pods; only pods can be isolated"))
+            Err(format!("`{text}` is about addresses; policies hold back pods only"))
         }
     }
 }

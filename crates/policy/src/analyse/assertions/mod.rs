@@ -8,6 +8,7 @@
 //!   deny: [frontend/* -> database/*]
 //!   only: [backend/api -> database/postgres:5432]
 //!   exactly: [backend/api -> database/postgres:5432]
+//!   reaches: [backend/api -> database/postgres:5432, backend/api -> kube-system/coredns:53/udp]
 //!   isolated: [sandbox/*]
 //! ```
 //! Every claim becomes questions, each with the verdict that all of its flows must get ([`wanted`]); the same
@@ -22,7 +23,7 @@ use crate::index::Index;
 use crate::model::{Cluster, Origin};
 use crate::rows::Families;
 
-use rest::{Line, Ports, everyone_but, rest};
+use rest::{Line, Ports, beyond, everyone_but, rest};
 
 /// One test: claims under a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub enum Claim {
     Only(Name, Destination),
     /// All of it may pass, and nothing else reaches the destination, on whatever port.
     Exactly(Name, Destination),
+    /// All of it may pass, and the source reaches nothing else, on whatever port.
+    Reaches(Name, Destination),
     /// Nothing from outside the set reaches it, and it reaches nothing outside.
     Isolated(Name),
 }
@@ -89,13 +92,14 @@ impl Claim {
             Claim::Deny(..) => "deny",
             Claim::Only(..) => "only",
             Claim::Exactly(..) => "exactly",
+            Claim::Reaches(..) => "reaches",
             Claim::Isolated(_) => "isolated",
         }
     }
 }
 
-/// The questions that an assertion of `test` stands for. Those of one kind, `only` or `exactly`, speak
-/// together: who may reach a port is who any of them names.
+/// The questions that an assertion of `test` stands for. Those of one kind, `only`, `exactly` or
+/// `reaches`, speak together: what may be is what any of them names.
 ///
 /// Without `families`, what is to be allowed is asked as [`super::can`] asks, over IPv4 where both ends have
 /// it; what is to be denied over both: a leak is one over either.
@@ -127,15 +131,17 @@ pub fn wanted<'a>(
     match &assertion.claim {
         Claim::Allow(from, to) => Ok(vec![all(asked(from, to, open)?, Verdict::Accept)]),
         Claim::Deny(from, to) => Ok(vec![all(asked(from, to, closed)?, Verdict::Deny)]),
-        Claim::Only(from, to) | Claim::Exactly(from, to) => {
+        Claim::Only(from, to) | Claim::Exactly(from, to) | Claim::Reaches(from, to) => {
             let lines = lines(cluster, index, test, assertion)?;
-            let ports = match &assertion.claim {
-                Claim::Exactly(..) => Ports::Every,
-                Claim::Only(..) | Claim::Allow(..) | Claim::Deny(..) | Claim::Isolated(_) => Ports::Same,
-            };
             let at = own_place(test, assertion);
-            let rest = rest(cluster, &lines, at, ports).into_iter().map(denied);
-            Ok(std::iter::once(all(asked(from, to, open)?, Verdict::Accept)).chain(rest).collect())
+            let rest = match &assertion.claim {
+                Claim::Only(..) => rest(cluster, &lines, at, Ports::Same),
+                Claim::Exactly(..) => rest(cluster, &lines, at, Ports::Every),
+                Claim::Reaches(..) => beyond(cluster, &lines, at),
+                Claim::Allow(..) | Claim::Deny(..) | Claim::Isolated(_) => Vec::new(),
+            };
+            let named = all(asked(from, to, open)?, Verdict::Accept);
+            Ok(std::iter::once(named).chain(rest.into_iter().map(denied)).collect())
         }
         Claim::Isolated(name) => {
             let set = ends(cluster, index, name)?;
@@ -156,7 +162,7 @@ fn lines<'a>(
     let mut lines = Vec::new();
     for other in alike {
         match &other.claim {
-            Claim::Only(from, to) | Claim::Exactly(from, to) => lines.push(Line {
+            Claim::Only(from, to) | Claim::Exactly(from, to) | Claim::Reaches(from, to) => lines.push(Line {
                 sources: ends(cluster, index, from)?,
                 targets: destinations(cluster, index, to)?,
             }),

@@ -1,12 +1,15 @@
 //! "And nobody else": whom a test's lines of one kind leave out.
 
+use std::net::IpAddr;
+
 use indexmap::IndexMap;
 
-use crate::analyse::names::{Addresses, Asked, Ends, Target};
+use crate::analyse::names::{Addresses, Asked, Ends, Target, everyone};
 use crate::model::{Cluster, Endpoint, Path};
 use crate::ports::PortSet;
 
 /// A line `source -> destination`, as far as a cluster knows it.
+#[derive(Clone)]
 pub(super) struct Line<'a> {
     pub(super) sources: Ends<'a>,
     pub(super) targets: Vec<Target<'a>>,
@@ -24,22 +27,23 @@ pub(super) enum Ports {
 /// The lines that speak of somebody, each with its ports.
 type Covering = Vec<(usize, PortSet)>;
 
-/// Everyone but these: all other addresses, whoever has them.
+/// Everyone but these.
 pub(super) fn everyone_but<'a, 'e>(cluster: &'a Cluster, ends: impl Iterator<Item = &'e Ends<'a>>) -> Ends<'a>
 where
     'a: 'e,
 {
     let named = ends.fold(Addresses::default(), |all, ends| all.and(&ends.all_addresses()));
-    let hosts = cluster.hosts.values();
-    let is_named = |addresses: &[std::net::IpAddr]| addresses.iter().any(|one| named.contains(one));
-    // A pod whose family is asked by itself would lose its name.
-    let pods = cluster.endpoints.values().filter(|pod| pod.is_policed() && !is_named(&pod.addresses));
-    let pods: Vec<&Endpoint> = pods.filter(|pod| !pod.addresses.is_empty()).collect();
-    let of_pods: Addresses = pods.iter().flat_map(|pod| &pod.addresses).collect();
-    let hosts: Vec<_> = hosts.filter(|host| !is_named(&host.addresses)).collect();
-    let of_hosts: Addresses = hosts.iter().flat_map(|host| &host.addresses).collect();
-    let addresses = Addresses::all().without(&named).without(&of_pods).without(&of_hosts);
-    Ends { pods, hosts, addresses }
+    let Ends { mut pods, mut hosts, addresses } = everyone(cluster);
+    let mut rest: Vec<IpAddr> = Vec::new();
+    // Who is named by one of two addresses stays with the other.
+    let mut is_other = |all: &[IpAddr]| {
+        let is_named = all.iter().any(|one| named.contains(one));
+        rest.extend(all.iter().filter(|one| is_named && !named.contains(one)));
+        !is_named
+    };
+    pods.retain(|pod| is_other(&pod.addresses));
+    hosts.retain(|host| is_other(&host.addresses));
+    Ends { pods, hosts, addresses: addresses.without(&named).and(&rest.iter().collect()) }
 }
 
 /// All protocols and ports of these.
@@ -57,68 +61,89 @@ pub(super) fn rest<'a>(
 ) -> Vec<(Ends<'a>, Target<'a>)> {
     let Some(line) = lines.get(at) else { return Vec::new() };
     let mut all = Vec::new();
-    for target in &line.targets {
-        for (covering, ends) in cells(lines, &target.ends) {
-            let scope = match ports {
-                Ports::Same => PortSet::from(target.asked),
-                Ports::Every => PortSet::all(),
-            };
-            for (speaking, ports) in atoms(&scope, &covering) {
-                let first = speaking.first().or(covering.first().map(|(line, _)| line));
-                if first != Some(&at) {
-                    continue;
-                }
+    for (covering, addresses) in cells(lines, &line.destinations()) {
+        let scope = match ports {
+            Ports::Same => line.ports_at(&addresses),
+            Ports::Every => PortSet::all(),
+        };
+        for (speaking, ports) in atoms(&scope, &covering) {
+            let first = speaking.first().or(covering.first().map(|(line, _)| line));
+            if first == Some(&at) {
                 let named = speaking.iter().filter_map(|line| lines.get(*line)).map(|line| &line.sources);
                 let others = everyone_but(cluster, named);
-                let each = Asked::all_of(&ports).into_iter();
-                all.extend(each.map(|asked| {
-                    let target = Target { ends: ends.clone(), asked, path: Path::Direct };
-                    (others.clone(), target)
-                }));
+                all.extend(targets(&addresses, &ports).map(|target| (others.clone(), target)));
             }
         }
     }
     all
 }
 
-/// A destination in parts of which the same lines speak, on the same ports.
-fn cells<'a>(lines: &[Line<'a>], ends: &Ends<'a>) -> Vec<(Covering, Ends<'a>)> {
-    let covering = |holds: &dyn Fn(&Ends<'a>) -> bool| -> Covering {
-        let of = |(at, line): (usize, &Line<'a>)| {
-            let here = line.targets.iter().filter(|target| holds(&target.ends));
-            let ports = here.fold(PortSet::default(), |ports, target| ports.or(&target.asked.into()));
-            (!ports.is_empty()).then_some((at, ports))
-        };
-        lines.iter().enumerate().filter_map(of).collect()
+/// For the line at `at`: what else its sources must not reach. Sources of which an earlier line speaks too are
+/// left to that one.
+pub(super) fn beyond<'a>(cluster: &'a Cluster, lines: &[Line<'a>], at: usize) -> Vec<(Ends<'a>, Target<'a>)> {
+    let Some(line) = lines.get(at) else { return Vec::new() };
+    let speaks = |line: &Line<'a>, pod: &Endpoint| line.sources.pods.iter().any(|other| other.id == pod.id);
+    let mut alike: IndexMap<Vec<usize>, Ends<'a>> = IndexMap::new();
+    for pod in &line.sources.pods {
+        let speaking = lines.iter().enumerate().filter(|(_, line)| speaks(line, pod)).map(|(place, _)| place);
+        alike.entry(speaking.collect()).or_default().pods.push(pod);
+    }
+    let of_cell = |(speaking, sources): (Vec<usize>, Ends<'a>)| {
+        let own: Vec<Line<'a>> = speaking.iter().filter_map(|place| lines.get(*place)).cloned().collect();
+        unnamed(cluster, &own).into_iter().map(move |target| (sources.clone(), target))
     };
-    let mut cells: IndexMap<Covering, Ends<'a>> = IndexMap::new();
-    for pod in &ends.pods {
-        let key = covering(&|ends| ends.pods.iter().any(|other| other.id == pod.id));
-        cells.entry(key).or_default().pods.push(pod);
-    }
-    for host in &ends.hosts {
-        let key = covering(&|ends| ends.hosts.iter().any(|other| other.name == host.name));
-        cells.entry(key).or_default().hosts.push(host);
-    }
-    for piece in pieces(lines, &ends.addresses) {
-        let key = covering(&|ends| !overlap(&ends.addresses, &piece).is_empty());
-        let cell = cells.entry(key).or_default();
-        cell.addresses = std::mem::take(&mut cell.addresses).and(&piece);
-    }
-    cells.into_iter().collect()
+    alike.into_iter().filter(|(speaking, _)| speaking.first() == Some(&at)).flat_map(of_cell).collect()
 }
 
-/// Addresses in pieces that each line names as a whole or not at all.
-fn pieces(lines: &[Line<'_>], addresses: &Addresses) -> Vec<Addresses> {
-    let mut pieces = vec![addresses.clone()];
+/// Everything to which no line leads.
+fn unnamed<'a>(cluster: &'a Cluster, lines: &[Line<'a>]) -> Vec<Target<'a>> {
+    let ends = lines.iter().flat_map(|line| &line.targets).map(|target| &target.ends);
+    let mut all = vec![whole(everyone_but(cluster, ends))];
+    let destinations = lines.iter().fold(Addresses::default(), |all, line| all.and(&line.destinations()));
+    for (covering, addresses) in cells(lines, &destinations) {
+        let named = covering.iter().fold(PortSet::default(), |all, (_, ports)| all.or(ports));
+        all.extend(targets(&addresses, &PortSet::all().without(&named)));
+    }
+    all
+}
+
+impl Line<'_> {
+    /// The addresses that it leads to.
+    fn destinations(&self) -> Addresses {
+        self.targets.iter().fold(Addresses::default(), |all, target| all.and(&target.ends.all_addresses()))
+    }
+
+    /// The ports on which it leads to some of these.
+    fn ports_at(&self, addresses: &Addresses) -> PortSet {
+        let here =
+            self.targets.iter().filter(|target| !overlap(&target.ends.all_addresses(), addresses).is_empty());
+        here.fold(PortSet::default(), |ports, target| ports.or(&target.asked.into()))
+    }
+}
+
+fn targets<'a>(addresses: &Addresses, ports: &PortSet) -> impl Iterator<Item = Target<'a>> + use<'a> {
+    let ends = Ends { addresses: addresses.clone(), ..Ends::default() };
+    let each = Asked::all_of(ports).into_iter();
+    each.map(move |asked| Target { ends: ends.clone(), asked, path: Path::Direct })
+}
+
+/// Destinations in parts of which the same lines speak, on the same ports.
+fn cells(lines: &[Line<'_>], destinations: &Addresses) -> Vec<(Covering, Addresses)> {
+    let mut pieces = vec![destinations.clone()];
     for target in lines.iter().flat_map(|line| &line.targets) {
-        let cut = |piece: &Addresses| {
-            [overlap(piece, &target.ends.addresses), piece.without(&target.ends.addresses)]
-        };
+        let here = target.ends.all_addresses();
+        let cut = |piece: &Addresses| [overlap(piece, &here), piece.without(&here)];
         pieces = pieces.iter().flat_map(cut).filter(|piece| !piece.is_empty()).collect();
     }
-    pieces.retain(|piece| !piece.is_empty());
-    pieces
+    let mut cells: IndexMap<Covering, Addresses> = IndexMap::new();
+    for piece in pieces {
+        let of = |(at, line): (usize, &Line<'_>)| {
+            Some((at, line.ports_at(&piece))).filter(|(_, ports)| !ports.is_empty())
+        };
+        let cell = cells.entry(lines.iter().enumerate().filter_map(of).collect()).or_default();
+        *cell = std::mem::take(cell).and(&piece);
+    }
+    cells.into_iter().collect()
 }
 
 fn overlap(one: &Addresses, other: &Addresses) -> Addresses {

@@ -74,6 +74,17 @@ pub fn destinations<'a>(
     }
 }
 
+/// Everybody there is: pods with a network of their own, hosts, nodes, and all addresses outside. An address of
+/// the pod network that no pod has is nobody's.
+pub fn everyone(cluster: &Cluster) -> Ends<'_> {
+    let pods = cluster.endpoints.values().filter(|pod| pod.is_policed() && is_there(pod));
+    let hosts: Vec<&Host> = cluster.hosts.values().collect();
+    let of_hosts = hosts.iter().flat_map(|host| &host.addresses).collect();
+    let nodes = cluster.nodes.values().flat_map(|node| &node.addresses).collect();
+    let outside = Addresses::all().without(&inside(cluster)).without(&of_hosts);
+    Ends { pods: pods.collect(), hosts, addresses: outside.and(&nodes) }
+}
+
 /// The addresses of pods and nodes, and the networks that pods' addresses come from.
 fn inside(cluster: &Cluster) -> Addresses {
     let live = cluster.endpoints.values().filter(|pod| is_there(pod));
