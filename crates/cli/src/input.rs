@@ -99,7 +99,8 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn is_manifest_name(path: &Path) -> bool {
+/// Whether a file of a folder is read.
+pub(crate) fn is_manifest_name(path: &Path) -> bool {
     path.extension().and_then(|extension| extension.to_str()).is_some_and(|name| EXTENSIONS.contains(&name))
 }
 

@@ -21,6 +21,13 @@ pub(crate) struct Files {
     /// The cluster with its policies: files, folders (recursive), or `-` for standard input
     #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
     pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+/// How manifests are read, and what is added to them.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Reading {
     /// Hosts outside the cluster: name,address,ports
     #[arg(long, value_name = "FILE")]
     pub(crate) hosts: Option<PathBuf>,
@@ -42,7 +49,7 @@ pub(crate) struct Files {
     pub(crate) keep_going: bool,
 }
 
-impl Files {
+impl Reading {
     fn options(&self) -> Options {
         Options {
             unreadable: if self.keep_going { Unreadable::FailClosed } else { Unreadable::Reject },
@@ -59,12 +66,13 @@ impl Files {
 /// The cluster of `files`, then what it is after each of the steps, which are laid on top one after another.
 /// What is wrong in any of the files is said at once, on standard error.
 pub(crate) fn states(files: &Files, steps: &[PathBuf]) -> Result<Vec<Cluster>> {
+    let Files { files, reading } = files;
     let mut findings = Findings::default();
-    let mut layers = vec![findings.objects(&files.files, files.options())?];
+    let mut layers = vec![findings.objects(input::read(files)?, reading.options())];
     for step in steps {
-        layers.push(findings.objects(std::slice::from_ref(step), files.options())?);
+        layers.push(findings.objects(input::read(std::slice::from_ref(step))?, reading.options()));
     }
-    let settings = files.settings(findings.hosts(files.hosts.as_deref())?);
+    let settings = reading.settings(findings.hosts(reading.hosts.as_deref())?);
     let mut objects = Objects::default();
     let mut clusters = Vec::with_capacity(layers.len());
     for layer in layers {
@@ -73,7 +81,28 @@ pub(crate) fn states(files: &Files, steps: &[PathBuf]) -> Result<Vec<Cluster>> {
         findings.add(diagnostics);
         clusters.push(cluster);
     }
-    findings.tell(files.keep_going)?;
+    findings.tell(reading.keep_going)?;
+    Ok(clusters)
+}
+
+/// Two clusters that share something; what each has itself goes before that.
+pub(crate) fn sides(
+    shared: Vec<Content>,
+    sides: [Vec<Content>; 2],
+    reading: &Reading,
+) -> Result<[Cluster; 2]> {
+    let mut findings = Findings::default();
+    let shared = findings.objects(shared, reading.options());
+    let sides = sides.map(|side| findings.objects(side, reading.options()));
+    let settings = reading.settings(findings.hosts(reading.hosts.as_deref())?);
+    let clusters = sides.map(|side| {
+        let mut objects = shared.clone();
+        objects.overlay(side);
+        let (cluster, diagnostics) = objects.cluster(&settings);
+        findings.add(diagnostics);
+        cluster
+    });
+    findings.tell(reading.keep_going)?;
     Ok(clusters)
 }
 
@@ -85,14 +114,13 @@ struct Findings {
 }
 
 impl Findings {
-    fn objects(&mut self, paths: &[PathBuf], options: Options) -> Result<Objects> {
-        let contents = input::read(paths)?;
+    fn objects(&mut self, contents: Vec<Content>, options: Options) -> Objects {
         let read = manifest::read(contents.into_iter().map(source), options);
         self.add(read.diagnostics);
         self.skipped.foreign_files += read.skipped.foreign_files;
         self.skipped.helm_templates += read.skipped.helm_templates;
         self.skipped.other_kinds += read.skipped.other_kinds;
-        Ok(read.objects)
+        read.objects
     }
 
     fn hosts(&mut self, file: Option<&Path>) -> Result<Vec<Host>> {

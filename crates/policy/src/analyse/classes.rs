@@ -6,6 +6,8 @@
 //! asked by themselves; all others get one answer, its default. Cost follows what policies name, never pairs
 //! of pods. Families are apart: a plane is about one.
 
+mod pool;
+
 use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,65 +15,13 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashSet};
 use indexmap::IndexSet;
 
+pub use pool::{ALL, NONE, Pool, PortsId};
+
 use super::names::{Addresses, Range, address, nets, range};
 use crate::index::{End, Index};
 use crate::model::{ContainerPort, Direction, Family, Peer, RuleId};
 use crate::ports::PortSet;
 use crate::program::{Fallback, Party, PeerId, PeerMatch, PortMatch, Program};
-
-/// The number of a set of ports in a [`Pool`].
-pub type PortsId = u32;
-
-/// Sets of ports, each once. 0 is none, 1 is all.
-#[derive(Debug)]
-pub struct Pool {
-    sets: IndexSet<PortSet>,
-    met: HashMap<(PortsId, PortsId), PortsId>,
-}
-
-/// No port.
-pub const NONE: PortsId = 0;
-/// Every protocol and port.
-pub const ALL: PortsId = 1;
-
-impl Default for Pool {
-    fn default() -> Self {
-        Pool { sets: [PortSet::default(), PortSet::all()].into_iter().collect(), met: HashMap::new() }
-    }
-}
-
-impl Pool {
-    /// The number of a set.
-    pub fn number(&mut self, set: PortSet) -> PortsId {
-        u32::try_from(self.sets.insert_full(set).0).unwrap_or(NONE)
-    }
-
-    /// The set of that number.
-    pub fn set(&self, id: PortsId) -> Option<&PortSet> {
-        self.sets.get_index(id as usize)
-    }
-
-    /// The ports in both sets.
-    pub fn both(&mut self, one: PortsId, other: PortsId) -> PortsId {
-        match (one.min(other), one.max(other)) {
-            (NONE, _) => NONE,
-            (ALL, more) => more,
-            (less, more) if less == more => less,
-            pair => match self.met.get(&pair) {
-                Some(known) => *known,
-                None => self.meet(pair),
-            },
-        }
-    }
-
-    fn meet(&mut self, pair: (PortsId, PortsId)) -> PortsId {
-        let (Some(one), Some(other)) = (self.set(pair.0), self.set(pair.1)) else { return NONE };
-        let set = one.and(other);
-        let number = self.number(set);
-        self.met.insert(pair, number);
-        number
-    }
-}
 
 /// What one side of a flow is to the programs of the other, and its own program by number. Of the sets that
 /// hold it only those count that some program of the other side names.
@@ -210,6 +160,7 @@ pub struct Plane {
     destinations: Side,
     egress: Vec<Row>,
     ingress: Vec<Row>,
+    no_program: Row,
     pool: RefCell<Pool>,
 }
 
@@ -249,8 +200,16 @@ pub(super) fn plane(index: &Index, family: Family, addresses: &[IpAddr]) -> (Pla
     let mut pool = Pool::default();
     let out = rows(&egress, &destinations, family, &mut pool);
     let into = rows(&ingress, &sources, family, &mut pool);
-    let mut plane =
-        Plane { family, pieces, sources, destinations, egress: out, ingress: into, pool: RefCell::new(pool) };
+    let mut plane = Plane {
+        family,
+        pieces,
+        sources,
+        destinations,
+        egress: out,
+        ingress: into,
+        no_program: Row { others: ALL, special: HashMap::new() },
+        pool: RefCell::new(pool),
+    };
     plane.merge_pieces();
     (plane, kinds)
 }
@@ -370,6 +329,28 @@ impl Plane {
     pub fn ingress(&self, source: u32, destination: u32) -> PortsId {
         let row = self.destinations.program(destination).and_then(|program| self.ingress.get(program));
         row.map_or(ALL, |row| row.get(source))
+    }
+
+    /// The programs of a kind: of a source its egress, of a destination its ingress.
+    pub(super) fn program(&self, direction: Direction, kind: u32) -> Option<usize> {
+        match direction {
+            Direction::Egress => self.sources.program(kind),
+            Direction::Ingress => self.destinations.program(kind),
+        }
+    }
+
+    /// What a program, or the lack of one, allows: with the kinds that are listed, and with all others.
+    pub(super) fn row(
+        &self,
+        direction: Direction,
+        program: Option<usize>,
+    ) -> (PortsId, &HashMap<u32, PortsId>) {
+        let rows = match direction {
+            Direction::Egress => &self.egress,
+            Direction::Ingress => &self.ingress,
+        };
+        let row = program.and_then(|program| rows.get(program)).unwrap_or(&self.no_program);
+        (row.others, &row.special)
     }
 
     /// The source kinds that may reach a destination kind, in order.

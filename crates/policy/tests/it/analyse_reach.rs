@@ -82,7 +82,8 @@ fn is_taken(cluster: &Cluster, address: &IpAddr) -> bool {
     pods || cluster.nodes.values().any(|node| node.addresses.contains(address))
 }
 
-fn any_address() -> impl Strategy<Value = IpAddr> {
+/// Mostly near those of the world.
+pub(crate) fn any_address() -> impl Strategy<Value = IpAddr> {
     let near = 0..80_u8;
     prop_oneof![
         3 => near.clone().prop_map(|at| Ipv4Addr::new(10, 0, 0, at).into()),

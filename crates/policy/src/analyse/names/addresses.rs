@@ -26,6 +26,13 @@ impl Addresses {
         all.map(|ranges| merged(ranges.to_vec()))
     }
 
+    /// The addresses of these ranges of one family.
+    pub fn of_ranges(family: Family, ranges: Vec<Range>) -> Self {
+        let mut all = Addresses::default();
+        *all.ranges_mut(family) = merged(ranges);
+        all
+    }
+
     /// Every address there is.
     pub fn all() -> Self {
         Addresses { v4: vec![(0, u128::from(u32::MAX))], v6: vec![(0, u128::MAX)] }

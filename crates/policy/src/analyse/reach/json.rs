@@ -161,15 +161,19 @@ fn labels<'a>(unit: &Unit<'a>) -> Vec<(&'a str, &'a str)> {
     all.filter(|(key, value)| is_shared(key, value)).collect()
 }
 
-fn json_ports(ports: &PortSet) -> String {
-    let listed = ports.ranges().iter().map(|(protocol, from, to)| {
+fn json_ports(set: &PortSet) -> String {
+    let all = if *set == PortSet::all() { "\"all\": true, " } else { "" };
+    format!("{all}\"ports\": {}", ports(set))
+}
+
+/// `[{"protocol": "TCP", "from": 80, "to": 80}, {"protocol": "other"}]`.
+pub fn ports(set: &PortSet) -> String {
+    let listed = set.ranges().iter().map(|(protocol, from, to)| {
         let protocol = upper(*protocol);
         format!("{{\"protocol\": \"{protocol}\", \"from\": {from}, \"to\": {to}}}")
     });
-    let other = ports.has_other().then(|| "{\"protocol\": \"other\"}".to_owned());
-    let listed = listed.chain(other).collect::<Vec<_>>().join(", ");
-    let all = if *ports == PortSet::all() { "\"all\": true, " } else { "" };
-    format!("{all}\"ports\": [{listed}]")
+    let other = set.has_other().then(|| "{\"protocol\": \"other\"}".to_owned());
+    format!("[{}]", listed.chain(other).collect::<Vec<_>>().join(", "))
 }
 
 fn upper(protocol: Protocol) -> &'static str {
@@ -181,6 +185,7 @@ fn upper(protocol: Protocol) -> &'static str {
     }
 }
 
-fn quoted(text: &str) -> String {
+/// A string as JSON has it.
+pub fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

@@ -1,37 +1,69 @@
 //! What a line's ends are called: the shortest of the names a user may use that means exactly them.
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use indexmap::{IndexMap, IndexSet};
 
+use super::Reach;
 use super::groups::Many;
-use super::{Reach, Unit};
+use crate::analyse::diff::Diff;
 use crate::analyse::names::Addresses;
-use crate::model::{Cluster, Family, Text};
+use crate::model::{Cluster, Endpoint, Family, Text};
 
-/// Names for sets of units of one cluster.
+/// Names for sets of units of one cluster, or of atoms of two.
 pub struct Words<'r, 'a> {
-    reach: &'r Reach<'a>,
-    cluster: &'a Cluster,
-    /// The places of each namespace's units.
-    by_namespace: HashMap<&'r Text, usize>,
-    /// How many namespaces with units have a label.
-    labelled: HashMap<(&'a Text, &'a Text), usize>,
+    members: Vec<Member<'r, 'a>>,
+    clusters: Vec<&'a Cluster>,
+    /// The places of each namespace's members.
+    by_namespace: IndexMap<&'r Text, Vec<u32>>,
+    /// How many namespaces with members have a label.
+    labelled: HashMap<Label<'a>, usize>,
 }
+
+type Label<'a> = (&'a Text, &'a Text);
+
+/// Who can be named.
+struct Member<'r, 'a> {
+    id: &'r str,
+    namespace: &'r Text,
+    /// In one cluster, or before and after.
+    pods: [&'r [&'a Endpoint]; 2],
+}
+
+/// More names than one reads; then what is left out may be shorter.
+const MANY: usize = 4;
 
 impl<'r, 'a> Words<'r, 'a> {
     /// Names for the units of `reach`, made of `cluster`.
     pub fn of(reach: &'r Reach<'a>, cluster: &'a Cluster) -> Self {
-        let mut by_namespace: HashMap<&Text, usize> = HashMap::new();
-        for unit in &reach.units {
-            *by_namespace.entry(&unit.namespace).or_default() += 1;
+        let member = |unit: &'r super::Unit<'a>| Member {
+            id: &unit.id,
+            namespace: &unit.namespace,
+            pods: [&unit.pods, &[]],
+        };
+        Words::made(reach.units.iter().map(member).collect(), vec![cluster])
+    }
+
+    /// Names for the atoms of `diff`, made of these two clusters, that mean them in both.
+    pub fn of_diff(diff: &'r Diff<'r, 'a>, clusters: [&'a Cluster; 2]) -> Self {
+        let atoms = diff.atoms.iter();
+        let members = atoms.map(|atom| Member { id: &atom.id, namespace: &atom.namespace, pods: atom.pods });
+        Words::made(members.collect(), clusters.to_vec())
+    }
+
+    fn made(members: Vec<Member<'r, 'a>>, clusters: Vec<&'a Cluster>) -> Self {
+        let mut by_namespace: IndexMap<&Text, Vec<u32>> = IndexMap::new();
+        for (place, member) in (0..).zip(&members) {
+            by_namespace.entry(member.namespace).or_default().push(place);
         }
-        let mut labelled: HashMap<(&Text, &Text), usize> = HashMap::new();
-        for namespace in by_namespace.keys().filter_map(|name| cluster.namespaces.get(*name)) {
-            for label in namespace.labels.iter() {
+        let mut labelled: HashMap<Label<'a>, usize> = HashMap::new();
+        for name in by_namespace.keys() {
+            let labels = clusters.iter().filter_map(|cluster| cluster.namespaces.get(*name));
+            let labels: IndexSet<Label<'a>> = labels.flat_map(|namespace| namespace.labels.iter()).collect();
+            for label in labels {
                 *labelled.entry(label).or_default() += 1;
             }
         }
-        Words { reach, cluster, by_namespace, labelled }
+        Words { members, clusters, by_namespace, labelled }
     }
 
     /// What they are called together.
@@ -44,32 +76,55 @@ impl<'r, 'a> Words<'r, 'a> {
         pods.into_iter().chain(outside).collect::<Vec<_>>().join(", ")
     }
 
-    fn pods(&self, units: &[u32]) -> Vec<String> {
-        if units.len() == self.reach.units.len() && !units.is_empty() {
+    fn pods(&self, places: &[u32]) -> Vec<String> {
+        if places.len() == self.members.len() && !places.is_empty() {
             return vec!["*/*".to_owned()];
         }
-        let mut by_namespace: IndexMap<&Text, Vec<&Unit<'a>>> = IndexMap::new();
-        for unit in units.iter().filter_map(|place| self.reach.units.get(*place as usize)) {
-            by_namespace.entry(&unit.namespace).or_default().push(unit);
+        let names = self.names(places);
+        if names.len() <= MANY {
+            return names;
         }
-        let is_full = |name: &Text, units: &Vec<_>| self.by_namespace.get(name) == Some(&units.len());
+        let mut is_named = vec![false; self.members.len()];
+        for place in places {
+            is_named.get_mut(*place as usize).into_iter().for_each(|is_named| *is_named = true);
+        }
+        let rest: Vec<u32> =
+            (0..).zip(is_named).filter(|(_, is_named)| !is_named).map(|(place, _)| place).collect();
+        let rest = self.names(&rest);
+        match rest.len() * 2 < names.len() {
+            true => vec![format!("*/* except {}", rest.join(" "))],
+            false => names,
+        }
+    }
+
+    /// Whole namespaces first.
+    fn names(&self, places: &[u32]) -> Vec<String> {
+        let mut by_namespace: IndexMap<&'r Text, Vec<u32>> = IndexMap::new();
+        for (place, member) in places.iter().filter_map(|place| Some((*place, self.member(*place)?))) {
+            by_namespace.entry(member.namespace).or_default().push(place);
+        }
+        let is_full =
+            |name: &Text, some: &Vec<u32>| self.by_namespace.get(name).map(Vec::len) == Some(some.len());
         let full: IndexSet<&Text> =
-            by_namespace.iter().filter(|(name, units)| is_full(name, units)).map(|(name, _)| *name).collect();
+            by_namespace.iter().filter(|(name, some)| is_full(name, some)).map(|(name, _)| *name).collect();
         let mut names = self.namespaces(&full);
-        for (namespace, units) in by_namespace.iter().filter(|(name, _)| !full.contains(*name)) {
-            names.extend(self.some_of(namespace, units));
+        for (namespace, some) in by_namespace.iter().filter(|(name, _)| !full.contains(*name)) {
+            names.extend(self.some_of(namespace, some));
         }
         names
     }
 
+    fn member(&self, place: u32) -> Option<&Member<'r, 'a>> {
+        self.members.get(place as usize)
+    }
+
     /// Whole namespaces: by a label that they and no others have, or each by its name.
     fn namespaces(&self, full: &IndexSet<&'r Text>) -> Vec<String> {
-        let labels = |name: &Text| self.cluster.namespaces.get(name).map(|namespace| &namespace.labels);
-        if full.len() > 1 {
-            let candidates = full.first().and_then(|name| labels(name)).into_iter().flat_map(|of| of.iter());
+        if let (true, Some(first)) = (full.len() > 1, full.first()) {
+            let of_first = self.clusters.iter().filter_map(|cluster| cluster.namespaces.get(*first));
+            let candidates = of_first.flat_map(|namespace| namespace.labels.iter());
             for (key, value) in candidates.filter(|label| self.labelled.get(label) == Some(&full.len())) {
-                let has = |name: &&Text| labels(name).and_then(|of| of.get(key)) == Some(value);
-                if full.iter().all(has) {
+                if full.iter().all(|name| self.is_labelled(name, key, value)) {
                     return vec![format!("[{key}={value}]/*")];
                 }
             }
@@ -77,22 +132,39 @@ impl<'r, 'a> Words<'r, 'a> {
         full.iter().map(|name| format!("{name}/*")).collect()
     }
 
-    /// Some units of a namespace: by a label that all their pods and no others of it have, or by name.
-    fn some_of(&self, namespace: &str, units: &[&Unit<'a>]) -> Vec<String> {
-        if let (true, Some(pod)) = (units.len() > 1, units.first().and_then(|unit| unit.pods.first())) {
-            let has = |unit: &Unit<'_>, key: &str, value: &Text| {
-                unit.pods.iter().all(|pod| pod.labels.get(key) == Some(value))
-            };
-            let there = || self.reach.units.iter().filter(|unit| unit.namespace.as_ref() == namespace);
+    /// In every cluster that has it, and in one at least.
+    fn is_labelled(&self, namespace: &Text, key: &Text, value: &Text) -> bool {
+        let mut there =
+            self.clusters.iter().filter_map(|cluster| cluster.namespaces.get(namespace)).peekable();
+        there.peek().is_some() && there.all(|namespace| namespace.labels.get(key) == Some(value))
+    }
+
+    /// Some members of a namespace: by a label that all their pods and no others of it have, or by name.
+    fn some_of(&self, namespace: &Text, some: &[u32]) -> Vec<String> {
+        let members: Vec<&Member<'r, 'a>> = some.iter().filter_map(|place| self.member(*place)).collect();
+        if let (true, Some(pod)) = (some.len() > 1, members.first().and_then(|member| member.all().next())) {
+            let meant: HashSet<&u32> = some.iter().collect();
+            let there = self.by_namespace.get(namespace).into_iter().flatten();
+            let others: Vec<&Member<'r, 'a>> = there
+                .filter(|place| !meant.contains(*place))
+                .filter_map(|place| self.member(*place))
+                .collect();
             for (key, value) in pod.labels.iter() {
-                if units.iter().all(|unit| has(unit, key, value))
-                    && there().filter(|unit| has(unit, key, value)).count() == units.len()
+                let has = |pod: &Endpoint| pod.labels.get(key) == Some(value);
+                if members.iter().all(|member| member.all().all(has))
+                    && !others.iter().any(|member| member.all().any(has))
                 {
                     return vec![format!("{namespace}/{key}={value}")];
                 }
             }
         }
-        units.iter().map(|unit| unit.id.clone()).collect()
+        members.iter().map(|member| member.id.to_owned()).collect()
+    }
+}
+
+impl<'r, 'a> Member<'r, 'a> {
+    fn all(&self) -> impl Iterator<Item = &'a Endpoint> + use<'r, 'a> {
+        self.pods.into_iter().flatten().copied()
     }
 }
 
