@@ -100,7 +100,11 @@ fn questions<'a>(
     };
     let mut all = Vec::new();
     for family in asked {
-        let pair = source.addresses(family).take(2).find_map(|from| {
+        // Two pods may for a while have one address.
+        let mut from = source.addresses(family);
+        let first = from.next();
+        let second = from.find(|other| Some(*other) != first);
+        let pair = first.into_iter().chain(second).find_map(|from| {
             let to = destination.addresses(family).find(|to| *to != from)?;
             Some((from, to))
         });
