@@ -8,6 +8,7 @@
     reason = "a test may fail, and says what it compared"
 )]
 
+mod analyse_assertions;
 mod analyse_can;
 mod analyse_diff;
 mod analyse_reach;
