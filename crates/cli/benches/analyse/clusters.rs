@@ -21,10 +21,21 @@ pub(crate) enum Form {
     Yaml,
 }
 
+/// What differs from the cluster as it is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Edit {
+    /// Nothing.
+    None,
+    /// In each hundredth namespace only its team is isolated, which gets another range of ports.
+    Some,
+    /// There are no policies.
+    Everything,
+}
+
 const WORKLOADS: usize = 10;
 
 /// All objects as a text of that form. Pods name their ReplicaSet, which stands for the Deployment.
-pub(crate) fn manifests(size: Size, form: Form) -> String {
+pub(crate) fn manifests(size: Size, form: Form, edit: Edit) -> String {
     let mut all = Vec::new();
     for ns in 0..size.namespaces {
         all.push(namespace(ns));
@@ -33,7 +44,7 @@ pub(crate) fn manifests(size: Size, form: Form) -> String {
                 all.push(pod_of(ns, workload, pod, size.pods_per_workload, form));
             }
         }
-        all.extend(policies(ns));
+        all.extend(edited(ns, edit));
     }
     match form {
         Form::Compact => list(&all, |value| value.to_string()),
@@ -137,6 +148,22 @@ fn fill(pod: &mut serde_json::Value) {
     if let Some(status) = pod.pointer_mut("/status").and_then(serde_json::Value::as_object_mut) {
         status.insert("conditions".into(), times.into());
         status.insert("qosClass".into(), "Burstable".into());
+    }
+}
+
+fn edited(ns: usize, edit: Edit) -> Vec<serde_json::Value> {
+    let mut policies = policies(ns);
+    match edit {
+        Edit::Some if ns % 100 == 7 => {
+            policies.drain(..2);
+            let ports = "/spec/ingress/0/ports/0";
+            if let Some(port) = policies.first_mut().and_then(|team| team.pointer_mut(ports)) {
+                *port = serde_json::json!({"protocol": "TCP", "port": 9000, "endPort": 9200});
+            }
+            policies
+        }
+        Edit::None | Edit::Some => policies,
+        Edit::Everything => Vec::new(),
     }
 }
 

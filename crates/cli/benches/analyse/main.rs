@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use clusters::{Form, Size, manifests};
+use clusters::{Edit, Form, Size, manifests};
 
 const RUNS: usize = 5;
 
@@ -31,6 +31,11 @@ fn main() {
         measure(&folder, "100,000 pods, 4,000 policies", pods(1000, 10), Form::Compact, &["table"]);
         measure(&folder, "100,000 pods, as kubectl prints", pods(2500, 4), Form::Kubectl, &["table"]);
     }
+    println!("\n| what | MB | some namespaces differ | all policies are gone |\n|---|---|---|---|");
+    compare(&folder, "400 workloads, 160 policies", pods(40, 1));
+    if std::env::var_os("LARGE").is_some() {
+        compare(&folder, "100,000 pods, 4,000 policies", pods(1000, 10));
+    }
     std::fs::remove_dir_all(&folder).expect("the folder goes");
 }
 
@@ -40,31 +45,45 @@ fn measure(folder: &Path, what: &str, size: Size, form: Form, outputs: &[&str]) 
         Form::Yaml => "yaml",
     };
     let file = folder.join(format!("cluster.{extension}"));
-    let text = manifests(size, form);
-    std::fs::write(&file, &text).expect("the manifests are written");
-    let megabytes = text.len() / 1_000_000;
-    drop(text);
-    let figures: Vec<String> = outputs.iter().map(|output| spread(&file, output)).collect();
-    println!("| {what} | {megabytes} | {} |", figures.join(" | "));
+    let megabytes = write(&file, size, form, Edit::None);
+    let figures = outputs.iter().map(|output| spread(&["reach", "--output", output, "-f"], &[&file]));
+    println!("| {what} | {megabytes} | {} |", figures.collect::<Vec<_>>().join(" | "));
     std::fs::remove_file(&file).expect("the manifests go");
 }
 
+/// `diff` with a cluster in which a little is different, and with one without policies.
+fn compare(folder: &Path, what: &str, size: Size) {
+    let [old, new] = ["old.json", "new.json"].map(|name| folder.join(name));
+    let megabytes = write(&old, size, Form::Compact, Edit::None);
+    let figures = [Edit::Some, Edit::Everything].map(|edit| {
+        write(&new, size, Form::Compact, edit);
+        spread(&["diff"], &[&old, &new])
+    });
+    println!("| {what} | {megabytes} | {} |", figures.join(" | "));
+    [old, new].iter().for_each(|file| std::fs::remove_file(file).expect("the manifests go"));
+}
+
+/// Says how many megabytes it is.
+fn write(file: &Path, size: Size, form: Form, edit: Edit) -> usize {
+    let text = manifests(size, form, edit);
+    std::fs::write(file, &text).expect("the manifests are written");
+    text.len() / 1_000_000
+}
+
 /// The median of some runs, with the least and the most.
-fn spread(file: &Path, output: &str) -> String {
-    let mut times: Vec<Duration> = (0..RUNS).map(|_| run(file, output)).collect();
+fn spread(arguments: &[&str], files: &[&Path]) -> String {
+    let mut times: Vec<Duration> = (0..RUNS).map(|_| run(arguments, files)).collect();
     times.sort_unstable();
     let at = |place: usize| times.get(place).map_or(0, Duration::as_millis);
     format!("{} ms ({}-{})", at(RUNS / 2), at(0), at(RUNS - 1))
 }
 
-fn run(file: &Path, output: &str) -> Duration {
+fn run(arguments: &[&str], files: &[&Path]) -> Duration {
     let start = Instant::now();
-    let status = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-        .args(["reach", "--output", output, "-f"])
-        .arg(file)
-        .stdout(Stdio::null())
-        .status()
-        .expect("the command runs");
-    assert!(status.success(), "the command fails");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    let status =
+        command.args(arguments).args(files).stdout(Stdio::null()).status().expect("the command runs");
+    // 1 is an answer too: something changes.
+    assert!(matches!(status.code(), Some(0 | 1)), "the command fails");
     start.elapsed()
 }

@@ -1,13 +1,15 @@
 //! Who can talk to whom, held against the specification and the programs flow by flow.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use policy::analyse::names::Addresses;
+use policy::analyse::names::{self, Addresses};
 use policy::analyse::reach::groups::{Line, Many, lines};
+use policy::analyse::reach::words::Words;
 use policy::analyse::reach::{Reach, Unit};
 use policy::decision::Verdict;
 use policy::index::Index;
-use policy::model::{Cluster, Direction, Endpoint, Family, Flow, Path, Protocol};
+use policy::model::{Cluster, Direction, Endpoint, EndpointId, Family, Flow, Path, Protocol};
 use policy::ports::PortSet;
 use policy::rows::Families;
 use policy::spec;
@@ -213,4 +215,50 @@ fn the_corpus_is_reached_as_it_says() {
         }
     }
     assert!(flows > 50_000, "{flows} flows");
+}
+
+/// Which pods the names of a list mean: `a/*`, `a/b`, `a/k=v`, `[k=v]/*`, and any of these but `except` others.
+fn meant(cluster: &Cluster, index: &Index, reach: &Reach<'_>, list: &str) -> BTreeSet<EndpointId> {
+    list.split(", ")
+        .flat_map(|name| match name.split_once(" except ") {
+            Some((all, but)) => {
+                let but: BTreeSet<_> =
+                    but.split(' ').flat_map(|name| pods_of(cluster, index, reach, name)).collect();
+                pods_of(cluster, index, reach, all).difference(&but).cloned().collect()
+            }
+            None => pods_of(cluster, index, reach, name),
+        })
+        .collect()
+}
+
+fn pods_of(cluster: &Cluster, index: &Index, reach: &Reach<'_>, name: &str) -> BTreeSet<EndpointId> {
+    let there = reach.units.iter().flat_map(|unit| &unit.pods);
+    let labelled = name.strip_prefix('[').and_then(|name| name.strip_suffix("]/*"));
+    if let Some((key, value)) = labelled.and_then(|label| label.split_once('=')) {
+        let has = |pod: &&&Endpoint| {
+            cluster.namespaces[&pod.id.namespace].labels.get(key).is_some_and(|there| there.as_ref() == value)
+        };
+        return there.filter(has).map(|pod| pod.id.clone()).collect();
+    }
+    let ends = names::ends(cluster, index, &names::source(name).unwrap()).unwrap();
+    let meant: BTreeSet<&EndpointId> = ends.pods.iter().map(|pod| &pod.id).collect();
+    there.map(|pod| &pod.id).filter(|id| meant.contains(id)).cloned().collect()
+}
+
+proptest! {
+    #![proptest_config(config(192))]
+
+    #[test]
+    fn a_name_means_those_whom_it_stands_for(cluster in cluster(), some in vec(any::<bool>(), 7)) {
+        let index = Index::compile(&cluster);
+        let reach = Reach::of(&cluster, &index);
+        let words = Words::of(&reach, &cluster);
+        let units: Vec<u32> =
+            (0..).zip(&reach.units).zip(some.iter().cycle()).filter(|(_, some)| **some).map(|((at, _), _)| at).collect();
+        prop_assume!(!units.is_empty());
+        let expected: BTreeSet<EndpointId> =
+            units.iter().flat_map(|at| &reach.units[*at as usize].pods).map(|pod| pod.id.clone()).collect();
+        let name = words.name(&Many { units, outside: Addresses::default() });
+        prop_assert_eq!(meant(&cluster, &index, &reach, &name), expected, "{}", name);
+    }
 }

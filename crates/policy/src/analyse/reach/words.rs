@@ -15,11 +15,14 @@ pub struct Words<'r, 'a> {
     clusters: Vec<&'a Cluster>,
     /// The places of each namespace's members.
     by_namespace: IndexMap<&'r Text, Vec<u32>>,
-    /// How many namespaces with members have a label.
-    labelled: HashMap<Label<'a>, usize>,
+    /// The namespaces with members that have a label, in any of the clusters.
+    labelled: HashMap<Label<'a>, Vec<&'r Text>>,
 }
 
 type Label<'a> = (&'a Text, &'a Text);
+
+/// As many are named one by one before what they lack is, and as many are excepted.
+const FEW: usize = 2;
 
 /// Who can be named.
 struct Member<'r, 'a> {
@@ -55,12 +58,12 @@ impl<'r, 'a> Words<'r, 'a> {
         for (place, member) in (0..).zip(&members) {
             by_namespace.entry(member.namespace).or_default().push(place);
         }
-        let mut labelled: HashMap<Label<'a>, usize> = HashMap::new();
+        let mut labelled: HashMap<Label<'a>, Vec<&Text>> = HashMap::new();
         for name in by_namespace.keys() {
             let labels = clusters.iter().filter_map(|cluster| cluster.namespaces.get(*name));
             let labels: IndexSet<Label<'a>> = labels.flat_map(|namespace| namespace.labels.iter()).collect();
             for label in labels {
-                *labelled.entry(label).or_default() += 1;
+                labelled.entry(label).or_default().push(*name);
             }
         }
         Words { members, clusters, by_namespace, labelled }
@@ -80,7 +83,7 @@ impl<'r, 'a> Words<'r, 'a> {
         if places.len() == self.members.len() && !places.is_empty() {
             return vec!["*/*".to_owned()];
         }
-        let names = self.names(places);
+        let names = self.names(places, FEW);
         if names.len() <= MANY {
             return names;
         }
@@ -90,15 +93,15 @@ impl<'r, 'a> Words<'r, 'a> {
         }
         let rest: Vec<u32> =
             (0..).zip(is_named).filter(|(_, is_named)| !is_named).map(|(place, _)| place).collect();
-        let rest = self.names(&rest);
+        let rest = self.names(&rest, 0);
         match rest.len() * 2 < names.len() {
             true => vec![format!("*/* except {}", rest.join(" "))],
             false => names,
         }
     }
 
-    /// Whole namespaces first.
-    fn names(&self, places: &[u32]) -> Vec<String> {
+    /// Whole namespaces first; a label of theirs may be had by so many others, which are then excepted.
+    fn names(&self, places: &[u32], most_excepted: usize) -> Vec<String> {
         let mut by_namespace: IndexMap<&'r Text, Vec<u32>> = IndexMap::new();
         for (place, member) in places.iter().filter_map(|place| Some((*place, self.member(*place)?))) {
             by_namespace.entry(member.namespace).or_default().push(place);
@@ -107,7 +110,7 @@ impl<'r, 'a> Words<'r, 'a> {
             |name: &Text, some: &Vec<u32>| self.by_namespace.get(name).map(Vec::len) == Some(some.len());
         let full: IndexSet<&Text> =
             by_namespace.iter().filter(|(name, some)| is_full(name, some)).map(|(name, _)| *name).collect();
-        let mut names = self.namespaces(&full);
+        let mut names = self.namespaces(&full, most_excepted);
         for (namespace, some) in by_namespace.iter().filter(|(name, _)| !full.contains(*name)) {
             names.extend(self.some_of(namespace, some));
         }
@@ -118,18 +121,26 @@ impl<'r, 'a> Words<'r, 'a> {
         self.members.get(place as usize)
     }
 
-    /// Whole namespaces: by a label that they and no others have, or each by its name.
-    fn namespaces(&self, full: &IndexSet<&'r Text>) -> Vec<String> {
-        if let (true, Some(first)) = (full.len() > 1, full.first()) {
-            let of_first = self.clusters.iter().filter_map(|cluster| cluster.namespaces.get(*first));
-            let candidates = of_first.flat_map(|namespace| namespace.labels.iter());
-            for (key, value) in candidates.filter(|label| self.labelled.get(label) == Some(&full.len())) {
-                if full.iter().all(|name| self.is_labelled(name, key, value)) {
-                    return vec![format!("[{key}={value}]/*")];
-                }
+    /// Whole namespaces: by a label that they have and few others, or each by its name.
+    fn namespaces(&self, full: &IndexSet<&'r Text>, most_excepted: usize) -> Vec<String> {
+        let most = if full.len() > MANY { most_excepted } else { 0 };
+        let first = full.first().filter(|_| full.len() > 1);
+        let of_first =
+            first.into_iter().flat_map(|first| self.clusters.iter().map(|of| of.namespaces.get(*first)));
+        let candidates = of_first.flatten().flat_map(|namespace| namespace.labels.iter());
+        let others = candidates.filter_map(|label| {
+            let named = self.labelled.get(&label).filter(|named| named.len() <= full.len() + most)?;
+            let all_have = full.iter().all(|name| self.is_labelled(name, label.0, label.1));
+            all_have.then(|| (label, named.iter().filter(|name| !full.contains(*name)).collect::<Vec<_>>()))
+        });
+        match others.min_by_key(|(_, others)| others.len()) {
+            None => full.iter().map(|name| format!("{name}/*")).collect(),
+            Some(((key, value), others)) if others.is_empty() => vec![format!("[{key}={value}]/*")],
+            Some(((key, value), others)) => {
+                let others: Vec<String> = others.iter().map(|name| format!("{name}/*")).collect();
+                vec![format!("[{key}={value}]/* except {}", others.join(" "))]
             }
         }
-        full.iter().map(|name| format!("{name}/*")).collect()
     }
 
     /// In every cluster that has it, and in one at least.
@@ -139,27 +150,31 @@ impl<'r, 'a> Words<'r, 'a> {
         there.peek().is_some() && there.all(|namespace| namespace.labels.get(key) == Some(value))
     }
 
-    /// Some members of a namespace: by a label that all their pods and no others of it have, or by name.
+    /// Some members of a namespace: by a label that all their pods and no others of it have, by one that all
+    /// the others have and they have not, or by name.
     fn some_of(&self, namespace: &Text, some: &[u32]) -> Vec<String> {
         let members: Vec<&Member<'r, 'a>> = some.iter().filter_map(|place| self.member(*place)).collect();
-        if let (true, Some(pod)) = (some.len() > 1, members.first().and_then(|member| member.all().next())) {
-            let meant: HashSet<&u32> = some.iter().collect();
-            let there = self.by_namespace.get(namespace).into_iter().flatten();
-            let others: Vec<&Member<'r, 'a>> = there
-                .filter(|place| !meant.contains(*place))
-                .filter_map(|place| self.member(*place))
-                .collect();
-            for (key, value) in pod.labels.iter() {
-                let has = |pod: &Endpoint| pod.labels.get(key) == Some(value);
-                if members.iter().all(|member| member.all().all(has))
-                    && !others.iter().any(|member| member.all().any(has))
-                {
-                    return vec![format!("{namespace}/{key}={value}")];
-                }
-            }
+        let meant: HashSet<&u32> = some.iter().collect();
+        let there = self.by_namespace.get(namespace).into_iter().flatten();
+        let others = || there.clone().filter(|place| !meant.contains(*place));
+        let others: Vec<&Member<'r, 'a>> = others().filter_map(|place| self.member(*place)).collect();
+        let shared = if members.len() > 1 { only_of(&members, &others) } else { None };
+        let lacked = if members.len() > FEW { only_of(&others, &members) } else { None };
+        match (shared, lacked) {
+            (Some((key, value)), _) => vec![format!("{namespace}/{key}={value}")],
+            (None, Some((key, value))) => vec![format!("{namespace}/{key}!={value}")],
+            (None, None) => members.iter().map(|member| member.id.to_owned()).collect(),
         }
-        members.iter().map(|member| member.id.to_owned()).collect()
     }
+}
+
+/// A label that all pods of these and none of those have.
+fn only_of<'a>(these: &[&Member<'_, 'a>], those: &[&Member<'_, 'a>]) -> Option<Label<'a>> {
+    let first = these.first()?.all().next()?;
+    first.labels.iter().find(|(key, value)| {
+        let has = |pod: &Endpoint| pod.labels.get(key) == Some(*value);
+        these.iter().all(|member| member.all().all(has)) && !those.iter().any(|member| member.all().any(has))
+    })
 }
 
 impl<'r, 'a> Member<'r, 'a> {
