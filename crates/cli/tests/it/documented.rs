@@ -18,6 +18,12 @@ fn explain_is_as_documented() {
     holds("docs/explain.md");
 }
 
+#[test]
+fn test_is_as_documented() {
+    holds("docs/test.md");
+    holds("crates/cli/tests/it/pages/test.md");
+}
+
 fn holds(page: &str) {
     let path = root().join(page);
     let written = fs::read_to_string(&path).unwrap();

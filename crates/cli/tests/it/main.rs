@@ -16,3 +16,4 @@ mod options;
 mod output;
 mod pods;
 mod reach;
+mod test;

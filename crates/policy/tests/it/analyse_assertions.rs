@@ -75,9 +75,14 @@ fn everybody(cluster: &Cluster) -> BTreeSet<IpAddr> {
     let addresses = (0..32_u8).flat_map(|number| {
         [IpAddr::from([10, 0, 0, number]), IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, u16::from(number)])]
     });
-    let of_nodes: BTreeSet<IpAddr> = cluster.nodes.values().flat_map(|node| &node.addresses).copied().collect();
+    let of_nodes: BTreeSet<IpAddr> =
+        cluster.nodes.values().flat_map(|node| &node.addresses).copied().collect();
     let of = |host_network: bool| -> BTreeSet<IpAddr> {
-        live(cluster).filter(|pod| pod.host_network == host_network).flat_map(|pod| &pod.addresses).copied().collect()
+        live(cluster)
+            .filter(|pod| pod.host_network == host_network)
+            .flat_map(|pod| &pod.addresses)
+            .copied()
+            .collect()
     };
     let (own, shared) = (of(false), of(true));
     addresses
@@ -94,11 +99,14 @@ fn addresses(cluster: &Cluster, name: &Name) -> BTreeSet<IpAddr> {
         Name::Pods(namespace, which) => {
             let is_meant = |pod: &&policy::model::Endpoint| {
                 let is_here = namespace.as_ref().is_none_or(|name| *name == pod.id.namespace);
-                is_here && match which {
-                    Which::All => true,
-                    Which::Labelled(_) => pod.labels.get("app").is_some_and(|value| value.as_ref() == "a"),
-                    Which::Named(..) => panic!("not among the names here"),
-                }
+                is_here
+                    && match which {
+                        Which::All => true,
+                        Which::Labelled(_) => {
+                            pod.labels.get("app").is_some_and(|value| value.as_ref() == "a")
+                        }
+                        Which::Named(..) => panic!("not among the names here"),
+                    }
             };
             live(cluster).filter(is_meant).flat_map(|pod| &pod.addresses).copied().collect()
         }
@@ -193,7 +201,11 @@ fn line(cluster: &Cluster, claim: &Claim) -> Line {
 fn a_test(claims: Vec<Claim>) -> Test {
     let origin = Origin { file: "-".into(), line: 1 };
     let assertion = |claim| Assertion { claim, text: String::new(), origin: origin.clone() };
-    Test { name: String::new(), assertions: claims.into_iter().map(assertion).collect(), origin: origin.clone() }
+    Test {
+        name: String::new(),
+        assertions: claims.into_iter().map(assertion).collect(),
+        origin: origin.clone(),
+    }
 }
 
 proptest! {

@@ -164,10 +164,23 @@ fn parts<K: Clone>(
         if is_own {
             sources.members.retain(|who| destinations.members.contains(who));
             destinations = sources.clone();
+        } else {
+            // A pod is like others that may be asked about it, and isn't asked about itself.
+            leave_out(&mut sources, &destinations);
+            leave_out(&mut destinations, &sources);
         }
         Part { sources, destinations, ports: ports.clone(), family, answer: answer.clone(), example }
     };
     together.into_iter().map(part).collect()
+}
+
+/// Takes the one at the other end out of a group.
+fn leave_out(group: &mut Group, other: &Group) {
+    if let (true, [one], true) =
+        (other.addresses.is_empty(), other.members.as_slice(), group.members.len() > 1)
+    {
+        group.members.retain(|who| who != one);
+    }
 }
 
 fn group(which: &[usize], classes: &[Class]) -> Group {
