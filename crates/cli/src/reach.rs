@@ -39,8 +39,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FAMILY")]
     family: Option<FamilyArg>,
     /// What is open wider than one may think, instead: to the internet, to the whole cluster, to labels that no
-    /// pod has yet; and who is isolated by no policy. Exit status 1 where there is something
-    #[arg(long, conflicts_with = "output")]
+    /// pod has yet; and who is isolated by no policy. As table or json; exit status 1 where there is something
+    #[arg(long)]
     exposure: bool,
     /// How to print
     #[arg(long, value_name = "FORMAT", default_value = "table")]
@@ -72,9 +72,15 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let reach = Reach::of(&cluster, &index);
     let filter = Filter::of(&cluster, &index, args.from.as_deref(), args.to.as_deref(), args.port)?;
     if args.exposure {
-        let text = exposure::exposure(&cluster, &index, &reach, &filter)?;
-        output::print(&text)?;
-        return Ok(if text == exposure::NOTHING { Outcome::Clean } else { Outcome::Findings });
+        let open = exposure::open(&cluster, &index, &reach, &filter);
+        output::print(&match args.output {
+            Output::Table => exposure::table(&cluster, &reach, &open),
+            Output::Json => exposure::json(&reach, &open),
+            Output::Matrix | Output::Csv | Output::Md | Output::Dot => {
+                bail!("--exposure is printed as table or json")
+            }
+        })?;
+        return Ok(if open.is_empty() { Outcome::Clean } else { Outcome::Findings });
     }
     let text = match args.output {
         Output::Table => table::table(&table::lines(&cluster, &reach, families, &filter)),

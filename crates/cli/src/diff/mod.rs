@@ -11,7 +11,7 @@ use std::str::FromStr;
 use anyhow::Result;
 use clap::ValueEnum;
 use policy::analyse::diff::{Risk, Shape, Worries, diff};
-use policy::analyse::names::{self, Name};
+use policy::analyse::names;
 use policy::analyse::reach::Reach;
 use policy::index::Index;
 use policy::model::Family;
@@ -101,8 +101,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let (old_index, new_index) = (Index::compile(&old), Index::compile(&new));
     let (before, after) = (Reach::of(&old, &old_index), Reach::of(&new, &new_index));
     let diff = diff(&before, &after, asked(args.family));
-    let internet = names::ends(&new, &new_index, &Name::Internet)?.addresses;
-    let worries = Worries::of(&diff, internet);
+    let worries = Worries::of(&diff, names::internet(&new));
     let lines = lines(&diff, &worries, [&old, &new]);
     output::print(&match args.output {
         Output::Table => print::table(&lines),

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use anyhow::Result;
 use indexmap::IndexMap;
 use policy::analyse::exposure::{Exposure, exposures};
-use policy::analyse::names::{self, Addresses, Name};
+use policy::analyse::names::{self, Addresses};
 use policy::analyse::reach::Reach;
 use policy::analyse::reach::groups::Many;
+use policy::analyse::reach::json::{ports, quoted};
 use policy::analyse::reach::words::Words;
 use policy::index::Index;
 use policy::model::{Cluster, Direction};
@@ -15,24 +15,31 @@ use policy::ports::PortSet;
 
 use super::select::Filter;
 
-/// What is said where nothing is open.
-pub(crate) const NOTHING: &str = "nothing is exposed\n";
+/// Workloads that are open, with the ports that are asked for.
+pub(crate) fn open(cluster: &Cluster, index: &Index, reach: &Reach<'_>, filter: &Filter) -> Vec<Exposure> {
+    let internet = names::internet(cluster);
+    let meant = |open: &Exposure| u32::try_from(open.unit).is_ok_and(|place| filter.unit(reach, place).1);
+    let all = exposures(reach, index, &internet).into_iter().filter(meant);
+    let asked = |open: Exposure| Exposure {
+        from_internet: filter.ports(&open.from_internet),
+        to_internet: filter.ports(&open.to_internet),
+        from_cluster: filter.ports(&open.from_cluster),
+        from_nobody_yet: (open.from_nobody_yet.into_iter())
+            .map(|(selector, ports)| (selector, filter.ports(&ports)))
+            .filter(|(_, ports)| !ports.is_empty())
+            .collect(),
+        ..open
+    };
+    all.map(asked).filter(Exposure::is_open).collect()
+}
 
 /// Sections of lines; each line names all workloads that it is true of.
-pub(crate) fn exposure(
-    cluster: &Cluster,
-    index: &Index,
-    reach: &Reach<'_>,
-    filter: &Filter,
-) -> Result<String> {
-    let internet = names::ends(cluster, index, &Name::Internet)?.addresses;
+pub(crate) fn table(cluster: &Cluster, reach: &Reach<'_>, all: &[Exposure]) -> String {
     let mut sections: IndexMap<String, IndexMap<String, Vec<u32>>> = IndexMap::new();
-    for open in exposures(reach, index, &internet).iter().filter(|open| open.is_open()) {
+    for open in all {
         let place = u32::try_from(open.unit).unwrap_or(u32::MAX);
-        if filter.unit(reach, place).1 {
-            for (section, line) in findings(open, filter) {
-                sections.entry(section).or_default().entry(line).or_default().push(place);
-            }
+        for (section, line) in findings(open) {
+            sections.entry(section).or_default().entry(line).or_default().push(place);
         }
     }
     let words = Words::of(reach, cluster);
@@ -45,34 +52,55 @@ pub(crate) fn exposure(
             let _ = writeln!(text, "  {name} : {line}");
         }
     }
-    Ok(if text.is_empty() { NOTHING.to_owned() } else { text })
+    if text.is_empty() { "nothing is exposed\n".to_owned() } else { text }
+}
+
+/// One object, a line a workload: `docs/exposure.schema.json` says what is in it.
+pub(crate) fn json(reach: &Reach<'_>, all: &[Exposure]) -> String {
+    let line = |open: &Exposure| {
+        let id = reach.units.get(open.unit).map_or("", |unit| unit.id.as_str());
+        let nobody = open.from_nobody_yet.iter().map(|(selector, open)| {
+            format!("{{\"pods\": {}, \"ports\": {}}}", quoted(&selector.to_string()), ports(open))
+        });
+        let ways = open.unisolated.iter().map(|direction| quoted(way(*direction)));
+        let list = |values: Vec<String>| format!("[{}]", values.join(", "));
+        let fields = [
+            ("workload", quoted(id)),
+            ("from_internet", ports(&open.from_internet)),
+            ("to_internet", ports(&open.to_internet)),
+            ("from_cluster", ports(&open.from_cluster)),
+            ("from_nobody_yet", list(nobody.collect())),
+            ("unisolated", list(ways.collect())),
+        ];
+        let fields = fields.map(|(name, value)| format!("\"{name}\": {value}"));
+        format!("\n  {{{}}}", fields.join(", "))
+    };
+    let lines: Vec<String> = all.iter().map(line).collect();
+    format!("{{\"exposures\": [{}\n]}}\n", lines.join(","))
 }
 
 /// The sections that a workload is named in, with what is said of it there.
-fn findings(open: &Exposure, filter: &Filter) -> Vec<(String, String)> {
-    let ports = |title: &str, ports: &PortSet| {
-        let ports = filter.ports(ports);
-        (!ports.is_empty()).then(|| (title.to_owned(), ports.to_string()))
-    };
+fn findings(open: &Exposure) -> Vec<(String, String)> {
+    let ports =
+        |title: &str, ports: &PortSet| (!ports.is_empty()).then(|| (title.to_owned(), ports.to_string()));
     let named = [
         ports("open from the internet", &open.from_internet),
         ports("open to the internet", &open.to_internet),
         ports("open to every pod of the cluster", &open.from_cluster),
     ];
-    let nobody = open.from_nobody_yet.iter().filter_map(|(selector, open)| {
-        let ports = filter.ports(open);
+    let nobody = open.from_nobody_yet.iter().map(|(selector, open)| {
         let title = "open to pods that don't exist yet".to_owned();
-        (!ports.is_empty()).then(|| (title, format!("{ports} from any pod with {selector}")))
+        (title, format!("{open} from any pod with {selector}"))
     });
-    let ways: Vec<&str> = open
-        .unisolated
-        .iter()
-        .map(|direction| match direction {
-            Direction::Ingress => "ingress",
-            Direction::Egress => "egress",
-        })
-        .collect();
+    let ways: Vec<&str> = open.unisolated.iter().map(|direction| way(*direction)).collect();
     let title = "isolated by no NetworkPolicy".to_owned();
     let unisolated = (!ways.is_empty()).then(|| (title, ways.join(" and ")));
     named.into_iter().flatten().chain(nobody).chain(unisolated).collect()
+}
+
+fn way(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Ingress => "ingress",
+        Direction::Egress => "egress",
+    }
 }

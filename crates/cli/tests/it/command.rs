@@ -37,8 +37,22 @@ impl From<Output> for Run {
 
 /// Runs it in the workspace's root.
 pub(crate) fn portcullis(arguments: &[&str], stdin: &str) -> Run {
+    run(Command::new(binary()).args(arguments).current_dir(root()), stdin)
+}
+
+/// Runs it in another folder.
+pub(crate) fn portcullis_in(folder: &Path, arguments: &[&str]) -> Run {
+    run(Command::new(binary()).args(arguments).current_dir(folder), "")
+}
+
+/// Runs it with these variables.
+pub(crate) fn portcullis_with(arguments: &[&str], variables: &[(&str, &str)]) -> Run {
     let mut command = Command::new(binary());
-    command.args(arguments).current_dir(root()).env_remove("NO_COLOR");
+    run(command.args(arguments).current_dir(root()).envs(variables.iter().copied()), "")
+}
+
+fn run(command: &mut Command, stdin: &str) -> Run {
+    command.env_remove("NO_COLOR");
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // Who doesn't read its input may be gone by now.

@@ -19,6 +19,18 @@ fn explain_is_as_documented() {
 }
 
 #[test]
+fn diff_is_as_documented() {
+    holds("docs/diff.md");
+    holds("crates/cli/tests/it/pages/diff.md");
+}
+
+#[test]
+fn reach_is_as_documented() {
+    holds("docs/reach.md");
+    holds("crates/cli/tests/it/pages/reach.md");
+}
+
+#[test]
 fn test_is_as_documented() {
     holds("docs/test.md");
     holds("crates/cli/tests/it/pages/test.md");

@@ -9,6 +9,7 @@
 )]
 
 mod command;
+mod diff;
 mod documented;
 mod examples;
 mod input;

@@ -31,7 +31,7 @@ use crate::ports::PortSet;
 
 pub use addresses::{Addresses, Range, address, nets_of as nets, number, range};
 pub use parse::{destination, selector, source};
-pub use resolve::{Ends, Target, destinations, ends, everyone};
+pub use resolve::{Ends, Target, destinations, ends, everyone, internet};
 
 /// A name as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -45,7 +45,7 @@ pub fn ends<'a>(cluster: &'a Cluster, index: &Index, name: &Name) -> Result<Ends
             Ok(Ends { pods: pods(cluster, index, namespace.as_ref(), which)?, ..Ends::default() })
         }
         Name::Net(net) => of_addresses(Addresses::of([net])),
-        Name::Internet => of_addresses(global().without(&inside(cluster))),
+        Name::Internet => of_addresses(internet(cluster)),
         Name::Outside => of_addresses(Addresses::all().without(&inside(cluster))),
         Name::External(name) => match cluster.hosts.get(name) {
             Some(host) => Ok(Ends { hosts: vec![host], ..Ends::default() }),
@@ -83,6 +83,11 @@ pub fn everyone(cluster: &Cluster) -> Ends<'_> {
     let nodes = cluster.nodes.values().flat_map(|node| &node.addresses).collect();
     let outside = Addresses::all().without(&inside(cluster)).without(&of_hosts);
     Ends { pods: pods.collect(), hosts, addresses: outside.and(&nodes) }
+}
+
+/// What `internet` means: addresses that are routed globally and aren't the cluster's.
+pub fn internet(cluster: &Cluster) -> Addresses {
+    global().without(&inside(cluster))
 }
 
 /// The addresses of pods and nodes, and the networks that pods' addresses come from.

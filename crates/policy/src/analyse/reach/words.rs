@@ -1,12 +1,14 @@
 //! What a line's ends are called: the shortest of the names a user may use that means exactly them.
 
+use std::cell::OnceCell;
+
 use hashbrown::{HashMap, HashSet};
 use indexmap::{IndexMap, IndexSet};
 
 use super::Reach;
 use super::groups::Many;
 use crate::analyse::diff::Diff;
-use crate::analyse::names::Addresses;
+use crate::analyse::names::{Addresses, internet};
 use crate::model::{Cluster, Endpoint, Family, Text};
 
 /// Names for sets of units of one cluster, or of atoms of two.
@@ -17,6 +19,8 @@ pub struct Words<'r, 'a> {
     by_namespace: IndexMap<&'r Text, Vec<u32>>,
     /// The namespaces with members that have a label, in any of the clusters.
     labelled: HashMap<Label<'a>, Vec<&'r Text>>,
+    /// Of the last cluster; asked only where addresses are many.
+    internet: OnceCell<Addresses>,
 }
 
 type Label<'a> = (&'a Text, &'a Text);
@@ -66,17 +70,26 @@ impl<'r, 'a> Words<'r, 'a> {
                 labelled.entry(label).or_default().push(*name);
             }
         }
-        Words { members, clusters, by_namespace, labelled }
+        Words { members, clusters, by_namespace, labelled, internet: OnceCell::new() }
     }
 
     /// What they are called together.
     pub fn name(&self, many: &Many) -> String {
         let pods = self.pods(&many.units);
-        let outside = if many.outside.is_empty() { Vec::new() } else { outside(&many.outside) };
+        let outside = if many.outside.is_empty() { Vec::new() } else { self.outside(&many.outside) };
         if pods == ["*/*"] && outside == ["any address"] {
             return "anyone".to_owned();
         }
         pods.into_iter().chain(outside).collect::<Vec<_>>().join(", ")
+    }
+
+    fn outside(&self, addresses: &Addresses) -> Vec<String> {
+        let names = outside(addresses);
+        let internet = || self.clusters.last().map(|cluster| internet(cluster)).unwrap_or_default();
+        match names.len() > MANY && self.internet.get_or_init(internet) == addresses {
+            true => vec!["internet".to_owned()],
+            false => names,
+        }
     }
 
     fn pods(&self, places: &[u32]) -> Vec<String> {
