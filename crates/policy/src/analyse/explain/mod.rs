@@ -1,16 +1,17 @@
 //! What a policy means, and what results for a pod. `portcullis explain`.
 
+pub mod words;
+
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
 use crate::index::Index;
-use crate::model::{
-    Action, Cluster, Direction, Endpoint, EndpointId, Origin, Peer, Peers, Policy, PolicyId, Tier,
-};
+use crate::model::{Action, Cluster, Direction, Endpoint, EndpointId, Origin, Policy, PolicyId, Tier};
 use crate::program::{Fallback, Program};
 
 use super::can::ports;
+use words::peers;
 
 /// What one policy means.
 #[derive(Clone, Debug)]
@@ -35,7 +36,7 @@ pub struct Side {
 }
 
 /// What happens to what no rule is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Otherwise {
     /// It is denied, where no other NetworkPolicy allows it.
     Denied,
@@ -154,22 +155,4 @@ fn lines(policy: &Policy, direction: Direction) -> Option<Vec<Line>> {
         origin: rule.origin.clone(),
     });
     Some(line.collect())
-}
-
-fn peers(peers: &Peers) -> Vec<String> {
-    match peers {
-        Peers::Any => vec!["anyone".to_owned()],
-        Peers::Of(peers) if peers.is_empty() => vec!["nobody".to_owned()],
-        Peers::Of(peers) => peers.iter().map(peer).collect(),
-    }
-}
-
-fn peer(peer: &Peer) -> String {
-    match peer {
-        Peer::Pods(selector) if *selector == crate::model::Selector::everything() => "all pods".to_owned(),
-        Peer::Pods(selector) => format!("pods {selector}"),
-        Peer::Block(block) => format!("addresses {block}"),
-        Peer::Nodes(selector) => format!("nodes {selector}"),
-        Peer::Domains(names) => format!("domains {}", names.join(", ")),
-    }
 }
