@@ -193,7 +193,9 @@ fn line(cluster: &Cluster, claim: &Claim) -> Line {
         | Claim::Only(from, Destination::Of(to, asked))
         | Claim::Exactly(from, Destination::Of(to, asked))
         | Claim::Reaches(from, Destination::Of(to, asked)) => (from, to, *asked),
-        other => panic!("{other:?}"),
+        Claim::Allow(..) | Claim::Deny(..) | Claim::Only(..) | Claim::Exactly(..) | Claim::Reaches(..) => {
+            panic!("no Service here: {claim:?}")
+        }
     };
     Line { from: addresses(cluster, from), to: addresses(cluster, to), asked }
 }
