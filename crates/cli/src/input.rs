@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::progress;
+
 /// More than any cluster has; a device that never ends must not fill the memory.
 const MOST_BYTES: u64 = 8 << 30;
 
@@ -41,6 +43,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Content>> {
 
 fn read_one(path: &Path) -> Result<Vec<Content>> {
     if path == Path::new("-") {
+        progress::say("reading standard input");
         let bytes = bytes(io::stdin().lock()).context("cannot read standard input")?;
         return Ok(vec![Content { name: "-".to_owned(), bytes, found: Found::Named }]);
     }
@@ -68,6 +71,7 @@ pub(crate) fn text(path: &Path) -> Result<String> {
 }
 
 fn content(path: &Path, found: Found) -> Result<Content> {
+    progress::say(&format!("reading {}", path.display()));
     let bytes = File::open(path).and_then(bytes).with_context(|| cannot_read(path))?;
     Ok(Content { name: path.display().to_string(), bytes, found })
 }

@@ -13,7 +13,7 @@ use policy::manifest::{
 use policy::model::{Cluster, Host};
 
 use crate::input::{self, Content, Found};
-use crate::output;
+use crate::{output, progress};
 
 /// Where a cluster is read from, the same in every subcommand.
 #[derive(clap::Args, Clone, Debug)]
@@ -82,6 +82,7 @@ pub(crate) fn states(files: &Files, steps: &[PathBuf]) -> Result<Vec<Cluster>> {
         clusters.push(cluster);
     }
     findings.tell(reading.keep_going)?;
+    say_what_follows(&clusters);
     Ok(clusters)
 }
 
@@ -103,6 +104,7 @@ pub(crate) fn sides(
         cluster
     });
     findings.tell(reading.keep_going)?;
+    say_what_follows(&clusters);
     Ok(clusters)
 }
 
@@ -115,7 +117,7 @@ struct Findings {
 
 impl Findings {
     fn objects(&mut self, contents: Vec<Content>, options: Options) -> Objects {
-        let read = manifest::read(contents.into_iter().map(source), options);
+        let read = manifest::read(contents.into_iter().inspect(say_which).map(source), options);
         self.add(read.diagnostics);
         self.skipped.foreign_files += read.skipped.foreign_files;
         self.skipped.helm_templates += read.skipped.helm_templates;
@@ -153,6 +155,18 @@ impl Findings {
             count => bail!("{count} problems in the manifests"),
         }
     }
+}
+
+fn say_which(content: &Content) {
+    progress::say(&format!("understanding {}, {} MB", content.name, content.bytes.len() / 1_000_000));
+}
+
+/// What every command that has read clusters does with them next.
+fn say_what_follows<'a>(clusters: impl IntoIterator<Item = &'a Cluster>) {
+    let (endpoints, policies) = clusters.into_iter().fold((0, 0), |(endpoints, policies), cluster| {
+        (endpoints + cluster.endpoints.len(), policies + cluster.policies.len())
+    });
+    progress::say(&format!("deciding, {endpoints} endpoints and {policies} policies"));
 }
 
 /// Says what is wrong with files, on standard error.

@@ -2,9 +2,12 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use crate::progress;
+
 /// Writes an answer. Colour is taken out where standard output is no terminal or `NO_COLOR` is set. A reader
 /// that has gone away is none of our business.
 pub(crate) fn print(text: &str) -> io::Result<()> {
+    progress::end();
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -14,8 +17,13 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
 
 /// Writes something that is no answer; when even that can't be said, there is nobody to tell.
 pub(crate) fn note(text: &str) {
-    let mut out = anstream::stderr().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    if text.is_empty() {
+        return;
+    }
+    progress::aside(|| {
+        let mut out = anstream::stderr().lock();
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    });
 }
 
 /// How many columns a line may take: the terminal's, or 100 where there is none.

@@ -73,6 +73,13 @@ struct Report<'a> {
     tests: Vec<Judged<'a>>,
 }
 
+impl Args {
+    /// Whether namespaces are to be entered.
+    pub(crate) fn sends_packets(&self) -> bool {
+        self.lab
+    }
+}
+
 /// Reads everything, asks, and prints.
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
     if args.init {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// The command under test. Where the tests run from a copy, it is told by `PORTCULLIS`.
-fn binary() -> OsString {
+pub(crate) fn binary() -> OsString {
     std::env::var_os("PORTCULLIS").unwrap_or_else(|| env!("CARGO_BIN_EXE_portcullis").into())
 }
 

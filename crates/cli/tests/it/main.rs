@@ -16,5 +16,6 @@ mod input;
 mod options;
 mod output;
 mod pods;
+mod program;
 mod reach;
 mod test;
