@@ -7,11 +7,8 @@ mod table;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
-use policy::analyse::reach::{Reach, json};
+use policy::analyse::reach::{Reach, csv, json};
 use policy::index::Index;
-use policy::model::Cluster;
-use policy::rows::csv::FamilyColumn;
-use policy::rows::{Families, Options, OwnPods, PodPorts, rows, split};
 
 use crate::family::{FamilyArg, families};
 use crate::manifests::{self, Files};
@@ -87,27 +84,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         Output::Md => table::markdown(&table::lines(&cluster, &reach, families, &filter)),
         Output::Dot => table::dot(&table::lines(&cluster, &reach, families, &filter)),
         Output::Json => json::write(&reach, families, |connection| filter.connection(&reach, connection)),
-        Output::Csv => csv(&cluster, &index, families, &filter),
+        Output::Csv => {
+            csv::write(&cluster, &index, &reach, families, |from, to, port| filter.row(from, to, port))
+        }
         Output::Matrix => matrix::matrix(&reach, families, &filter)?,
     };
     output::print(&text)?;
     Ok(Outcome::Clean)
-}
-
-/// The rows of the lab's csv with the engine's verdicts.
-fn csv(cluster: &Cluster, index: &Index, families: Families, filter: &Filter) -> String {
-    let options = Options { ports: PodPorts::Containers, own: OwnPods::Left, families };
-    let all = rows(cluster, &options).filter(|row| filter.row(row));
-    let parts: Vec<_> = all
-        .flat_map(|row| {
-            let decide = |pair: &policy::rows::Pair| index.decide(&pair.flow).verdict();
-            let answers: Vec<_> = row.pairs.iter().map(decide).collect();
-            split(&row, &answers, |verdict| *verdict)
-        })
-        .collect();
-    let column = match families {
-        Families::Both => FamilyColumn::Shown,
-        Families::Natural | Families::Only(_) => FamilyColumn::Left,
-    };
-    policy::rows::csv::write(parts.iter().map(|part| (&part.row, part.answer)), column)
 }

@@ -12,7 +12,7 @@ use policy::index::Index;
 use policy::model::{Cluster, EndpointId};
 use policy::ports::PortSet;
 use policy::rows::csv::parse_port;
-use policy::rows::{Actor, ProtocolPort, Row};
+use policy::rows::{Actor, ProtocolPort};
 
 /// What is asked for; where nothing is said, everything.
 pub(crate) struct Filter {
@@ -81,16 +81,13 @@ impl Filter {
         remains.then_some(ports)
     }
 
-    /// Whether a row of the csv is asked for.
-    pub(crate) fn row(&self, row: &Row) -> bool {
-        let is_port = self.port.is_none_or(|port| port == (row.protocol, row.port));
+    /// Whether a pair is asked for, for which a row of the csv would stand.
+    pub(crate) fn row(&self, source: &Actor, destination: &Actor, port: ProtocolPort) -> bool {
         let is_meant =
             |meant: &Option<Meant>, actor: &Actor| meant.as_ref().is_none_or(|meant| meant.is_actor(actor));
-        is_port
-            && row
-                .pairs
-                .iter()
-                .any(|pair| is_meant(&self.from, &pair.source) && is_meant(&self.to, &pair.destination))
+        self.port.is_none_or(|asked| asked == port)
+            && is_meant(&self.from, source)
+            && is_meant(&self.to, destination)
     }
 
     /// Whether a unit by its place is asked for as a source and as a destination.

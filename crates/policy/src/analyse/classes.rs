@@ -22,6 +22,7 @@ use crate::index::{End, Index};
 use crate::model::{ContainerPort, Direction, Family, Peer, RuleId};
 use crate::ports::PortSet;
 use crate::program::{Fallback, Party, PeerId, PeerMatch, PortMatch, Program};
+use crate::rows::ProtocolPort;
 
 /// What one side of a flow is to the programs of the other, and its own program by number. Of the sets that
 /// hold it only those count that some program of the other side names.
@@ -368,6 +369,15 @@ impl Plane {
     /// A set of ports by its number in this plane.
     pub fn ports(&self, id: PortsId) -> PortSet {
         self.pool.borrow().set(id).cloned().unwrap_or_default()
+    }
+
+    /// Whether a port is in a set of ports by its number in this plane.
+    pub fn allows(&self, id: PortsId, (protocol, port): ProtocolPort) -> bool {
+        match id {
+            NONE => false,
+            ALL => true,
+            some => self.pool.borrow().set(some).is_some_and(|ports| ports.contains(protocol, port)),
+        }
     }
 
     /// Pieces that get the same from, and give the same to, every kind are one: blocks whose rules never

@@ -19,16 +19,20 @@ pub enum FamilyColumn {
 
 const COLUMNS: &str = "source,destination,port,verdict";
 
+/// The first line of a table.
+pub(crate) fn header(family: FamilyColumn) -> String {
+    match family {
+        FamilyColumn::Left => format!("{COLUMNS}\n"),
+        FamilyColumn::Shown => format!("{COLUMNS},family\n"),
+    }
+}
+
 /// A table with its header, a line a row. The verdict is a `Verdict`, or what stands for the lack of one.
 pub fn write<'a, V: fmt::Display>(
     rows: impl IntoIterator<Item = (&'a Row, V)>,
     family: FamilyColumn,
 ) -> String {
-    let mut text = COLUMNS.to_owned();
-    text.push_str(match family {
-        FamilyColumn::Left => "\n",
-        FamilyColumn::Shown => ",family\n",
-    });
+    let mut text = header(family);
     for (row, verdict) in rows {
         let Row { source, destination, port, protocol, .. } = row;
         let end = match family {

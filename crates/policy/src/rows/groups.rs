@@ -11,22 +11,22 @@ use crate::model::{Cluster, Endpoint, Family, Flow, Host, Phase, Protocol, Text,
 const UNNAMED: ProtocolPort = (Protocol::Tcp, 80);
 
 /// A workload with its pods, or a host.
-pub(super) struct Group {
-    pub(super) end: End,
-    pub(super) members: Vec<Member>,
+pub(crate) struct Group {
+    pub(crate) end: End,
+    pub(crate) members: Vec<Member>,
     /// Pods on their node's network send as the node (D8): they are only reached.
     pub(super) is_source: bool,
 }
 
 /// A pod or a host.
-pub(super) struct Member {
-    pub(super) who: Actor,
+pub(crate) struct Member {
+    pub(crate) who: Actor,
     pub(super) ports: Vec<ProtocolPort>,
     addresses: Vec<IpAddr>,
 }
 
 /// All workloads in the order in which their first pods stand in the manifests, then all hosts.
-pub(super) fn groups(cluster: &Cluster, ports: &PodPorts) -> Vec<Group> {
+pub(crate) fn groups(cluster: &Cluster, ports: &PodPorts) -> Vec<Group> {
     let mut workloads: IndexMap<(&Text, &Workload), Vec<&Endpoint>> = IndexMap::new();
     for pod in cluster.endpoints.values().filter(|pod| is_there(pod)) {
         workloads.entry((&pod.id.namespace, &pod.workload)).or_default().push(pod);
@@ -97,8 +97,28 @@ impl Group {
         }
     }
 
+    /// All pairs of different members that a row on a port is about.
+    pub(super) fn members_to<'g>(
+        &'g self,
+        to: &'g Group,
+        port: ProtocolPort,
+    ) -> impl Iterator<Item = (&'g Member, &'g Member)> {
+        let open = to.members.iter().filter(move |member| member.ports.contains(&port));
+        let all = self.members.iter().flat_map(move |from| open.clone().map(move |to| (from, to)));
+        all.filter(|(from, to)| from.who != to.who)
+    }
+
+    /// The same by their names.
+    pub(crate) fn pairs<'g>(
+        &'g self,
+        to: &'g Group,
+        port: ProtocolPort,
+    ) -> impl Iterator<Item = (&'g Actor, &'g Actor)> {
+        self.members_to(to, port).map(|(from, to)| (&from.who, &to.who))
+    }
+
     /// The ports of all its members, in order of appearance.
-    pub(super) fn ports(&self) -> Vec<ProtocolPort> {
+    pub(crate) fn ports(&self) -> Vec<ProtocolPort> {
         distinct(self.members.iter().flat_map(|member| member.ports.iter().copied()))
     }
 }

@@ -15,7 +15,7 @@ use std::fmt;
 use crate::model::{Cluster, EndpointId, Family, Flow, Protocol, Text};
 
 pub use groups::listening;
-use groups::{Group, groups};
+pub(crate) use groups::{Group, groups};
 pub use split::{Part, split};
 
 /// A protocol and a destination port.
@@ -126,7 +126,8 @@ pub fn rows<'a>(cluster: &Cluster, options: &'a Options) -> impl Iterator<Item =
     })
 }
 
-fn is_asked(source: &Group, destination: &Group, is_same: bool, own: OwnPods) -> bool {
+/// Whether there are rows from one group to the other.
+pub(crate) fn is_asked(source: &Group, destination: &Group, is_same: bool, own: OwnPods) -> bool {
     let is_own_asked = match own {
         OwnPods::Left => !is_same,
         OwnPods::Asked => true,
@@ -135,7 +136,7 @@ fn is_asked(source: &Group, destination: &Group, is_same: bool, own: OwnPods) ->
 }
 
 /// The rows between two groups: for each port of the destination, one for each family asked.
-fn between(source: &Group, destination: &Group, families: Families) -> Vec<Row> {
+pub(crate) fn between(source: &Group, destination: &Group, families: Families) -> Vec<Row> {
     let kinds: &[Families] = match families {
         Families::Natural | Families::Only(_) => &[families],
         Families::Both => &[Families::Only(Family::V4), Families::Only(Family::V6)],
@@ -146,10 +147,8 @@ fn between(source: &Group, destination: &Group, families: Families) -> Vec<Row> 
 }
 
 fn row(source: &Group, destination: &Group, port: ProtocolPort, families: Families) -> Option<Row> {
-    let open = || destination.members.iter().filter(|member| member.ports.contains(&port));
-    let all = source.members.iter().flat_map(|from| open().map(move |to| (from, to)));
-    let pairs: Vec<Pair> =
-        all.filter(|(from, to)| from.who != to.who).filter_map(|(a, b)| a.pair(b, port, families)).collect();
+    let all = source.members_to(destination, port);
+    let pairs: Vec<Pair> = all.filter_map(|(a, b)| a.pair(b, port, families)).collect();
     let family = Family::of(&pairs.first()?.flow.destination);
     let (protocol, port) = port;
     let (source, destination) = (source.end.clone(), destination.end.clone());

@@ -4,19 +4,21 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use policy::analyse::names::{self, Addresses};
+use policy::analyse::reach::csv;
 use policy::analyse::reach::groups::{Line, Many, lines};
 use policy::analyse::reach::words::Words;
 use policy::analyse::reach::{Reach, Unit};
 use policy::decision::Verdict;
 use policy::index::Index;
-use policy::model::{Cluster, Direction, Endpoint, EndpointId, Family, Flow, Path, Protocol};
+use policy::model::{Cluster, Direction, Endpoint, EndpointId, Family, Flow, Host, Path, Protocol, Text};
 use policy::ports::PortSet;
-use policy::rows::Families;
+use policy::rows::csv::FamilyColumn;
+use policy::rows::{Actor, Families, Options, OwnPods, Pair, PodPorts, ProtocolPort, Row, rows, split};
 use policy::spec;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::given::corpus;
+use crate::given::{corpus, scenarios};
 use crate::worlds::random::{cluster, config};
 
 /// Around every number that a random policy may name.
@@ -261,4 +263,94 @@ proptest! {
         let name = words.name(&Many { units, outside: Addresses::default() });
         prop_assert_eq!(meant(&cluster, &index, &reach, &name), expected, "{}", name);
     }
+}
+
+/// The table as the lab makes it: flow by flow.
+fn flow_by_flow(
+    cluster: &Cluster,
+    index: &Index,
+    families: Families,
+    is_meant: impl Fn(&Actor, &Actor, ProtocolPort) -> bool,
+) -> String {
+    let options = Options { ports: PodPorts::Containers, own: OwnPods::Left, families };
+    let is_meant = |row: &Row| {
+        let port = (row.protocol, row.port);
+        row.pairs.iter().any(|pair| is_meant(&pair.source, &pair.destination, port))
+    };
+    let parts = rows(cluster, &options).filter(is_meant).flat_map(|row| {
+        let decide = |pair: &Pair| index.decide(&pair.flow).verdict();
+        let answers: Vec<Verdict> = row.pairs.iter().map(decide).collect();
+        split(&row, &answers, |verdict| *verdict)
+    });
+    let parts: Vec<_> = parts.collect();
+    let column = match families {
+        Families::Both => FamilyColumn::Shown,
+        Families::Natural | Families::Only(_) => FamilyColumn::Left,
+    };
+    policy::rows::csv::write(parts.iter().map(|part| (&part.row, part.answer)), column)
+}
+
+const FAMILIES: [Families; 4] =
+    [Families::Natural, Families::Only(Family::V4), Families::Only(Family::V6), Families::Both];
+
+proptest! {
+    #![proptest_config(config(128))]
+
+    #[test]
+    fn the_table_of_random_worlds_is_that_of_their_flows(
+        mut cluster in cluster(), hosts in vec(any_address(), 0..3), alone in any::<bool>(), meant in 1..4_usize,
+    ) {
+        for (at, address) in hosts.into_iter().enumerate() {
+            let name: Text = format!("host{at}").into();
+            let host = Host { name: name.clone(), addresses: vec![address], ports: vec![(Protocol::Tcp, 80)] };
+            cluster.hosts.insert(name, host);
+        }
+        for pod in cluster.endpoints.values_mut().filter(|_| alone) {
+            pod.workload.name = pod.id.name.clone();
+        }
+        let index = Index::compile(&cluster);
+        let reach = Reach::of(&cluster, &index);
+        // Some are asked for only, by the length of their names.
+        let is_meant = |from: &Actor, to: &Actor, port: ProtocolPort|
+            (from.to_string().len() + to.to_string().len() + usize::from(port.1)).is_multiple_of(meant);
+        for families in FAMILIES {
+            let table = csv::write(&cluster, &index, &reach, families, is_meant);
+            prop_assert_eq!(table, flow_by_flow(&cluster, &index, families, is_meant));
+        }
+    }
+}
+
+#[test]
+fn the_scenarios_are_reached_as_their_tables_say() {
+    let mut flows = 0;
+    for step in scenarios::steps() {
+        let (cluster, index) = (&step.cluster, Index::compile(&step.cluster));
+        let reach = Reach::of(cluster, &index);
+        check_pods(cluster, &index, &reach);
+        check_lines(&reach, &lines(&reach, Families::Natural));
+        for (row, flow) in step.rows.iter().flat_map(|row| row.flows.iter().map(move |flow| (row, flow))) {
+            let family = Family::of(&flow.source);
+            let piece = |address: &IpAddr| {
+                reach.plane(family).pieces.iter().find(|piece| piece.addresses.contains(address)).unwrap()
+            };
+            let ports = match (index.owner(flow.source), index.owner(flow.destination)) {
+                (Some(from), Some(to)) => {
+                    let found =
+                        reach.between(unit(&reach, from), unit(&reach, to), Families::Only(family)).pop();
+                    found.map(|passing| passing.ports).unwrap_or_default()
+                }
+                (Some(from), None) => reach.outwards(unit(&reach, from), piece(&flow.destination), family),
+                (None, Some(to)) => reach.inwards(piece(&flow.source), unit(&reach, to), family),
+                (None, None) => panic!("{}: {} is between hosts", step.title, row.text),
+            };
+            let is_allowed = ports.contains(flow.protocol, flow.port);
+            assert_eq!(is_allowed, row.verdict == Verdict::Accept, "{}: {}", step.title, row.text);
+            flows += 1;
+        }
+        for families in FAMILIES {
+            let table = csv::write(cluster, &index, &reach, families, |_, _, _| true);
+            assert_eq!(table, flow_by_flow(cluster, &index, families, |_, _, _| true), "{}", step.title);
+        }
+    }
+    assert!(flows > 500, "{flows} flows");
 }

@@ -6,6 +6,7 @@
 //! Sources are pods with a network of their own: what a host network pod sends is its node's (D8), and a
 //! node always reaches its own pods (D6). An address that is no pod's gets what its piece says.
 
+pub mod csv;
 pub mod groups;
 pub mod json;
 pub mod words;
@@ -18,7 +19,7 @@ use super::classes::{NONE, Piece, Plane, plane};
 use crate::index::Index;
 use crate::model::{Cluster, Endpoint, Family, Phase, Text, Workload};
 use crate::ports::PortSet;
-use crate::rows::Families;
+use crate::rows::{Families, ProtocolPort};
 
 /// All of a cluster's reachability.
 #[derive(Debug)]
@@ -113,6 +114,19 @@ impl<'a> Reach<'a> {
         let ((from, _), (_, to)) = (self.kind(source, family)?, self.kind(destination, family)?);
         let ports = self.plane(family).between(from, to);
         (ports != NONE).then(|| Passing { family, ports: self.plane(family).ports(ports) })
+    }
+
+    /// Whether a port passes from one unit to another over a family that both have, between different pods.
+    pub fn allows(
+        &self,
+        source: &Unit<'_>,
+        destination: &Unit<'_>,
+        family: Family,
+        port: ProtocolPort,
+    ) -> bool {
+        let kinds = self.kind(source, family).zip(self.kind(destination, family));
+        let plane = self.plane(family);
+        kinds.is_some_and(|((from, _), (_, to))| plane.allows(plane.between(from, to), port))
     }
 
     /// What passes from a unit to a piece of the address space of a family.

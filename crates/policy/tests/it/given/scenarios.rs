@@ -26,10 +26,14 @@ pub(crate) struct Row {
     pub(crate) verdict: Verdict,
 }
 
-/// All states of all scenarios.
+/// All states of all scenarios: the examples with tables.
 pub(crate) fn steps() -> Vec<Step> {
     let folder = super::workspace().join("examples");
-    files(&folder).iter().filter(|path| path.is_dir()).flat_map(|path| scenario(path)).collect()
+    files(&folder)
+        .iter()
+        .filter(|path| path.join("expect").is_dir())
+        .flat_map(|path| scenario(path))
+        .collect()
 }
 
 fn scenario(folder: &Path) -> Vec<Step> {
