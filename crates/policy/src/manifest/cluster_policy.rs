@@ -3,10 +3,11 @@
 
 use super::cluster_peers::peers;
 use super::cluster_ports::ports;
+use super::doubt::{Doubt, FIRST, ReadRule, Reading, Understood, settled, side};
 use super::fields::{Context, Unknown, nearest};
 use super::labels::{Whose, selector};
 use super::metadata::Metadata;
-use super::tree::{Entry, Node, get};
+use super::tree::{Entry, Node, Value, get};
 use crate::model::{Action, Peer, Peers, Policy, PolicyId, PolicyKind, Port, Ports, Rule, Selector, Tier};
 
 const OBJECT: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
@@ -19,38 +20,94 @@ pub(super) enum Dialect {
     Baseline,
 }
 
-/// The policy; what is unreadable in it is closed (D14). `None` where its subject, tier or priority is.
+/// The policy; what is unreadable in it is closed (D14), and it is not applied where its subject, tier or
+/// priority is. `is_sound`: whether the object could be read so far.
 pub(super) fn cluster_policy<'a>(
     context: &mut Context<'_, 'a>,
     object: &Node<'a>,
     of: Metadata,
     dialect: Dialect,
-) -> Option<Policy> {
+    is_sound: bool,
+) -> Understood {
+    let before = context.errors();
     context.map(object, dialect.kind_name(), &OBJECT, Unknown::Error);
     if dialect == Dialect::Baseline && of.name.as_ref() != "default" {
         let help = "there is one BaselineAdminNetworkPolicy, named `default`".to_owned();
         context.error("PC105", &of.name_at, format!("it can't be named `{}`", of.name), help);
     }
-    let Some(spec) = object.get("spec") else {
+    let read = spec(context, object, &of, dialect);
+    let id = PolicyId { kind: dialect.kind(), namespace: None, name: of.name };
+    let policy = |place: &Place, sides: [Vec<Rule>; 2]| {
+        let [ingress, egress] = sides.map(|rules| Some(rules).filter(|rules| !rules.is_empty()));
+        let Place { tier, priority, subject } = place.clone();
+        Policy { id: id.clone(), tier, priority, subject, ingress, egress, origin: of.origin.clone() }
+    };
+    let sides = |read: &Spec, reading| [side(&read.ingress, reading), side(&read.egress, reading)];
+    let enforced = read.as_ref().and_then(|read| {
+        let place = read.place.as_ref()?;
+        Some(policy(place, sides(read, Reading::Narrow)))
+    });
+    let bound = |reading| match &read {
+        Some(read @ Spec { place: Some(place), is_sound: true, .. }) if is_sound => {
+            policy(place, sides(read, reading))
+        }
+        Some(_) | None => {
+            let any = || vec![settled(reading, Action::Pass, &of.origin)];
+            let anywhere = Place { tier: Tier::Admin, priority: FIRST, subject: Selector::everything() };
+            policy(&anywhere, [any(), any()])
+        }
+    };
+    let is_in_doubt = !is_sound || context.errors() > before;
+    let doubt =
+        is_in_doubt.then(|| Box::new(Doubt { narrow: bound(Reading::Narrow), wide: bound(Reading::Wide) }));
+    Understood { policy: enforced, doubt }
+}
+
+/// Whom a policy is about, and when it is asked.
+#[derive(Clone)]
+struct Place {
+    tier: Tier,
+    priority: i32,
+    subject: Selector,
+}
+
+struct Spec {
+    /// `None` where a part of it can't be read.
+    place: Option<Place>,
+    ingress: Vec<ReadRule>,
+    egress: Vec<ReadRule>,
+    /// Whether all is readable but perhaps the rules themselves.
+    is_sound: bool,
+}
+
+fn spec<'a>(
+    context: &mut Context<'_, 'a>,
+    object: &Node<'a>,
+    of: &Metadata,
+    dialect: Dialect,
+) -> Option<Spec> {
+    let Some(node) = object.get("spec") else {
         context.error("PC114", &of.name_at, format!("the {} has no `spec`", dialect.kind_name()), None);
         return None;
     };
-    let spec_node = spec;
-    let spec = context.map(spec, "spec", dialect.spec_fields(), Unknown::Error)?;
-    let tier = dialect.tier(context, spec_node, spec);
-    let priority = dialect.priority(context, spec_node, spec);
-    let subject = subject(context, spec_node, get(spec, "subject"), dialect);
-    let ingress = rules(context, get(spec, "ingress"), "ingress", dialect);
-    let egress = rules(context, get(spec, "egress"), "egress", dialect);
-    Some(Policy {
-        id: PolicyId { kind: dialect.kind(), namespace: None, name: of.name },
-        tier: tier?,
-        priority: priority?,
-        subject: subject?,
-        ingress: Some(ingress).filter(|rules| !rules.is_empty()),
-        egress: Some(egress).filter(|rules| !rules.is_empty()),
-        origin: of.origin,
-    })
+    let before = context.errors();
+    let entries = context.map(node, "spec", dialect.spec_fields(), Unknown::Error)?;
+    let tier = dialect.tier(context, node, entries);
+    let priority = dialect.priority(context, node, entries);
+    let subject = subject(context, node, get(entries, "subject"), dialect);
+    let listed = [get(entries, "ingress"), get(entries, "egress")];
+    let [ingress, egress] = ["ingress", "egress"];
+    let counts =
+        listed.map(|node| node.is_none_or(|node| matches!(node.value, Value::List(_) | Value::Null)));
+    let is_sound = context.errors() == before && counts == [true, true];
+    let place = match (tier, priority, subject) {
+        (Some(tier), Some(priority), Some(subject)) => Some(Place { tier, priority, subject }),
+        (_, _, _) => None,
+    };
+    let [into, out] = listed;
+    let ingress = rules(context, into, ingress, dialect);
+    let egress = rules(context, out, egress, dialect);
+    Some(Spec { place, ingress, egress, is_sound })
 }
 
 impl Dialect {
@@ -214,7 +271,7 @@ fn rules<'a>(
     node: Option<&Node<'a>>,
     what: &str,
     dialect: Dialect,
-) -> Vec<Rule> {
+) -> Vec<ReadRule> {
     let listed = context.list(node, what);
     check_count(context, listed, what, dialect.most());
     listed.iter().map(|node| rule(context, node, what, dialect)).collect()
@@ -233,7 +290,7 @@ pub(super) fn check_count<'a>(context: &mut Context<'_, 'a>, listed: &[Node<'a>]
     }
 }
 
-fn rule<'a>(context: &mut Context<'_, 'a>, node: &Node<'a>, direction: &str, dialect: Dialect) -> Rule {
+fn rule<'a>(context: &mut Context<'_, 'a>, node: &Node<'a>, direction: &str, dialect: Dialect) -> ReadRule {
     let before = context.errors();
     let peers_field = if direction == "ingress" { "from" } else { "to" };
     let fields = ["name", "action", peers_field, dialect.ports_field()];
@@ -247,15 +304,9 @@ fn rule<'a>(context: &mut Context<'_, 'a>, node: &Node<'a>, direction: &str, dia
     let is_sound = context.errors() == before;
     let origin = context.file.origin(node.at.start);
     let name = name.map(|name| context.intern(name));
-    match action {
-        Some(action) if is_sound => Rule { name, action, peers: Peers::Of(peers), ports, origin },
-        Some(Action::Accept) => {
-            Rule { name, action: Action::Accept, peers: Peers::Of(Vec::new()), ports: Ports::Any, origin }
-        }
-        Some(Action::Deny | Action::Pass) | None => {
-            Rule { name, action: Action::Deny, peers: Peers::Any, ports: Ports::Any, origin }
-        }
-    }
+    // Of an unknown action it is known that it may be any.
+    let action = action.unwrap_or(Action::Pass);
+    (Rule { name, action, peers: Peers::Of(peers), ports, origin }, is_sound)
 }
 
 fn name<'n, 'a>(context: &mut Context<'_, 'a>, node: Option<&'n Node<'a>>) -> Option<&'n str> {

@@ -1,6 +1,7 @@
 //! networking.k8s.io/v1 NetworkPolicy: its defaults (N1-N3) and what the API server rejects (R1-R10).
 
 use super::blocks::ip_block;
+use super::doubt::{Doubt, ReadRule, Reading, Understood, settled, side};
 use super::fields::{Context, Unknown, nearest};
 use super::labels::{Whose, selector};
 use super::metadata::Metadata;
@@ -13,12 +14,14 @@ use crate::model::{
 const OBJECT: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
 const SPEC: [&str; 4] = ["podSelector", "policyTypes", "ingress", "egress"];
 
-/// The policy; what is unreadable in it is closed (D14). `None` where its subject is unreadable.
+/// The policy; what is unreadable in it is closed (D14), and it is not applied where its subject is.
+/// `is_sound`: whether the object could be read so far.
 pub(super) fn network_policy<'a>(
     context: &mut Context<'_, 'a>,
     object: &Node<'a>,
     of: Metadata,
-) -> Option<Policy> {
+    is_sound: bool,
+) -> Understood {
     let namespace = of.namespace.clone().unwrap_or_else(|| Text::from("default"));
     let before = context.errors();
     context.map(object, "NetworkPolicy", &OBJECT, Unknown::Error);
@@ -28,22 +31,46 @@ pub(super) fn network_policy<'a>(
     };
     let spec_is_sound = context.errors() == before;
     let spec = spec.unwrap_or_default();
-    let subject = subject(context, get(spec, "podSelector"), &namespace)?;
+    let subject = subject(context, get(spec, "podSelector"), &namespace);
     let rules = rules(context, spec, &namespace);
-    let (ingress, egress) = if spec_is_sound && rules.is_sound {
-        (rules.types.ingress.then_some(rules.ingress), rules.types.egress.then_some(rules.egress))
-    } else {
-        (Some(Vec::new()), Some(Vec::new()))
+    let is_whole = spec_is_sound && rules.is_sound;
+    let own = || Selector::namespace(&namespace);
+    let policy = |subject: Selector, sides: [Option<Vec<Rule>>; 2]| {
+        let [ingress, egress] = sides;
+        Policy {
+            id: PolicyId {
+                kind: PolicyKind::NetworkPolicy,
+                namespace: Some(namespace.clone()),
+                name: of.name.clone(),
+            },
+            tier: Tier::NetworkPolicy,
+            priority: 0,
+            subject,
+            ingress,
+            egress,
+            origin: of.origin.clone(),
+        }
     };
-    Some(Policy {
-        id: PolicyId { kind: PolicyKind::NetworkPolicy, namespace: Some(namespace), name: of.name },
-        tier: Tier::NetworkPolicy,
-        priority: 0,
-        subject,
-        ingress,
-        egress,
-        origin: of.origin,
-    })
+    let all = |reading| [(); 2].map(|()| Some(vec![settled(reading, Action::Accept, &of.origin)]));
+    let enforced = subject.clone().map(|subject| match is_whole {
+        true => policy(subject, rules.sides(Reading::Narrow)),
+        false => policy(subject, [(); 2].map(|()| Some(Vec::new()))),
+    });
+    let bound = |reading| match (&subject, is_sound && is_whole) {
+        (Some(subject), true) => policy(subject.clone(), rules.sides(reading)),
+        // Whom it isolates is unknown, so nobody gets what its rules say.
+        (None, true) => {
+            let there = rules.sides(reading).map(|side| side.is_some());
+            let side = |is_there: bool| is_there.then(|| vec![settled(reading, Action::Accept, &of.origin)]);
+            policy(own(), there.map(side))
+        }
+        (Some(subject), false) if is_sound => policy(subject.clone(), all(reading)),
+        (Some(_) | None, false) => policy(own(), all(reading)),
+    };
+    let is_in_doubt = !is_sound || context.errors() > before;
+    let doubt =
+        is_in_doubt.then(|| Box::new(Doubt { narrow: bound(Reading::Narrow), wide: bound(Reading::Wide) }));
+    Understood { policy: enforced, doubt }
 }
 
 /// A missing `podSelector` is all pods of the namespace (N3).
@@ -59,8 +86,18 @@ struct Rules {
     /// Whether all is readable but perhaps the rules themselves.
     is_sound: bool,
     types: Types,
-    ingress: Vec<Rule>,
-    egress: Vec<Rule>,
+    ingress: Vec<ReadRule>,
+    egress: Vec<ReadRule>,
+}
+
+impl Rules {
+    /// Ingress and egress, where the policy speaks of them.
+    fn sides(&self, reading: Reading) -> [Option<Vec<Rule>>; 2] {
+        [
+            self.types.ingress.then(|| side(&self.ingress, reading)),
+            self.types.egress.then(|| side(&self.egress, reading)),
+        ]
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -113,21 +150,14 @@ fn types<'a>(context: &mut Context<'_, 'a>, node: Option<&Node<'a>>, has_egress:
     types
 }
 
-/// An unreadable rule matches nothing (D14).
-fn rule<'a>(context: &mut Context<'_, 'a>, node: &Node<'a>, peers_field: &str, namespace: &str) -> Rule {
+fn rule<'a>(context: &mut Context<'_, 'a>, node: &Node<'a>, peers_field: &str, namespace: &str) -> ReadRule {
     let before = context.errors();
     let direction = if peers_field == "from" { "ingress" } else { "egress" };
     let entries = context.map(node, direction, &[peers_field, "ports"], Unknown::Error).unwrap_or_default();
     let peers = peers(context, get(entries, peers_field), peers_field, namespace);
     let ports = ports(context, get(entries, "ports"));
-    let is_sound = context.errors() == before;
-    Rule {
-        name: None,
-        action: Action::Accept,
-        peers: if is_sound { peers } else { Peers::Of(Vec::new()) },
-        ports,
-        origin: context.file.origin(node.at.start),
-    }
+    let origin = context.file.origin(node.at.start);
+    (Rule { name: None, action: Action::Accept, peers, ports, origin }, context.errors() == before)
 }
 
 /// In the API an empty list is everyone (N11). From here on it is nobody.

@@ -1,10 +1,11 @@
 //! What files hold, before it is a cluster.
 
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 
+use super::doubt::Doubt;
 use super::kinds::Kind;
 use super::pods::{Pod, Workload};
-use crate::model::{Namespace, Node, Policy, PolicyId, Service, Text};
+use crate::model::{Namespace, Node, Origin, Policy, PolicyId, Service, Text};
 
 /// Which object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,22 +33,25 @@ pub(super) enum Object {
 #[derive(Clone, Debug, Default)]
 pub struct Objects {
     pub(super) all: IndexMap<ObjectId, Object, hashbrown::DefaultHashBuilder>,
-    pub(super) unreadable: IndexSet<PolicyId>,
+    pub(super) unreadable: IndexMap<PolicyId, Box<Doubt>>,
+    pub(super) unreadable_namespaces: IndexMap<Text, Origin>,
 }
 
 impl Objects {
     /// Lays `later` over these: an object of the same name is replaced where it stands, others are added.
     pub fn overlay(&mut self, later: Objects) {
         for id in later.all.keys() {
-            self.unreadable.retain(|policy| !is_same(id, policy));
+            self.unreadable.retain(|policy, _| !is_same(id, policy));
+            self.unreadable_namespaces.retain(|name, _| id.kind != Kind::Namespace || id.name != *name);
         }
         self.all.extend(later.all);
         self.unreadable.extend(later.unreadable);
+        self.unreadable_namespaces.extend(later.unreadable_namespaces);
     }
 
-    /// Policies of which a part could not be read and is closed instead (D14).
+    /// Policies of which a part could not be read.
     pub fn unreadable(&self) -> impl Iterator<Item = &PolicyId> {
-        self.unreadable.iter()
+        self.unreadable.keys()
     }
 
     /// Which objects there are.

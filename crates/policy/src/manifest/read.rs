@@ -2,6 +2,7 @@
 
 use super::cluster_policy::{Dialect, cluster_policy};
 use super::diagnostic::{Diagnostic, Severity};
+use super::doubt::{Doubt, Understood};
 use super::fields::{Context, Interner, MOST_DIAGNOSTICS, Problems};
 use super::head::{Head, implied_by, item};
 use super::json::Json;
@@ -12,7 +13,6 @@ use super::objects::{Object, ObjectId, Objects};
 use super::place::File;
 use super::tree::{Broken, Node, Shape, Span, Value};
 use super::{Listed, Options, Read, Skipped, Source, Unreadable, Unsupported, others, pods, yaml};
-use crate::model::PolicyId;
 
 /// Reads all files; every problem of every file is reported.
 pub fn read<'a>(sources: impl IntoIterator<Item = Source<'a>>, options: Options) -> Read {
@@ -62,9 +62,17 @@ struct Found {
 
 struct FoundObject {
     id: ObjectId,
-    object: Object,
+    /// `None` where nothing of it applies.
+    object: Option<Object>,
     name_at: Span,
-    is_unreadable: bool,
+    /// Where it can't be read in full.
+    doubt: Option<Unread>,
+}
+
+/// What can't be read in full, and yet is known to be there.
+enum Unread {
+    Policy(Box<Doubt>),
+    Namespace,
 }
 
 impl Reader {
@@ -250,6 +258,7 @@ impl Reader {
         let Some(of) = metadata(&mut context, node, kind) else { return };
         let id = ObjectId { kind, namespace: of.namespace.clone(), name: of.name.clone() };
         let name_at = of.name_at.clone();
+        let mut doubt = None;
         let object = match kind {
             Kind::Namespace => Some(Object::Namespace(others::namespace(&mut context, node, &of))),
             Kind::Node => Some(Object::Node(others::node(&mut context, node, &of))),
@@ -262,18 +271,31 @@ impl Reader {
             | Kind::DaemonSet
             | Kind::Job
             | Kind::CronJob => pods::workload(&mut context, node, &of, kind).map(Object::Workload),
-            Kind::NetworkPolicy => network_policy(&mut context, node, of).map(Box::new).map(Object::Policy),
-            Kind::ClusterNetworkPolicy => cluster(&mut context, node, of, Dialect::Cluster),
-            Kind::AdminNetworkPolicy => cluster(&mut context, node, of, Dialect::Admin),
-            Kind::BaselineAdminNetworkPolicy => cluster(&mut context, node, of, Dialect::Baseline),
+            Kind::NetworkPolicy => {
+                let is_sound = context.errors() == before;
+                understood(network_policy(&mut context, node, of, is_sound), &mut doubt)
+            }
+            Kind::ClusterNetworkPolicy => {
+                cluster(&mut context, node, of, Dialect::Cluster, before, &mut doubt)
+            }
+            Kind::AdminNetworkPolicy => cluster(&mut context, node, of, Dialect::Admin, before, &mut doubt),
+            Kind::BaselineAdminNetworkPolicy => {
+                cluster(&mut context, node, of, Dialect::Baseline, before, &mut doubt)
+            }
         };
         let is_unreadable = context.errors() > before;
-        let is_kept = match self.options.unreadable {
-            Unreadable::Reject => !is_unreadable,
-            Unreadable::FailClosed => !is_unreadable || kind.is_policy(),
+        if is_unreadable && kind == Kind::Namespace {
+            doubt = Some(Unread::Namespace);
+        }
+        let found_object = match (is_unreadable, self.options.unreadable) {
+            (false, _) => FoundObject { id, object, name_at, doubt: None },
+            (true, Unreadable::FailClosed) => {
+                FoundObject { id, object: object.filter(|_| kind.is_policy()), name_at, doubt }
+            }
+            (true, Unreadable::Reject) => return,
         };
-        if let Some(object) = object.filter(|_| is_kept) {
-            found.objects.push(FoundObject { id, object, name_at, is_unreadable });
+        if found_object.object.is_some() || found_object.doubt.is_some() {
+            found.objects.push(found_object);
         }
     }
 
@@ -286,17 +308,26 @@ impl Reader {
                 context.error("PC008", &at, "this is no Kubernetes object".to_owned(), help);
             }
         }
-        for FoundObject { id, object, name_at, is_unreadable } in found.objects {
+        for FoundObject { id, object, name_at, doubt } in found.objects {
             if let Some(first) = self.first.get(&id) {
                 let title = format!("{id} is given twice");
                 context.error("PC104", &name_at, title, format!("it stands at {first} as well"));
                 continue;
             }
-            if let (true, Object::Policy(policy)) = (is_unreadable, &object) {
-                self.objects.unreadable.insert(PolicyId::clone(&policy.id));
+            let origin = file.origin(name_at.start);
+            match doubt {
+                Some(Unread::Policy(doubt)) => {
+                    drop(self.objects.unreadable.insert(doubt.wide.id.clone(), doubt))
+                }
+                Some(Unread::Namespace) => {
+                    self.objects.unreadable_namespaces.insert(id.name.clone(), origin.clone());
+                }
+                None => (),
             }
-            self.first.insert(id.clone(), file.origin(name_at.start));
-            self.objects.all.insert(id, object);
+            self.first.insert(id.clone(), origin);
+            if let Some(object) = object {
+                self.objects.all.insert(id, object);
+            }
         }
         self.skipped.foreign_files += usize::from(!found.foreign.is_empty() && listed == Listed::InFolder);
         self.skipped.other_kinds += found.skipped.other_kinds;
@@ -310,8 +341,16 @@ fn cluster<'a>(
     node: &Node<'a>,
     of: super::metadata::Metadata,
     dialect: Dialect,
+    before: usize,
+    doubt: &mut Option<Unread>,
 ) -> Option<Object> {
-    cluster_policy(context, node, of, dialect).map(Box::new).map(Object::Policy)
+    let is_sound = context.errors() == before;
+    understood(cluster_policy(context, node, of, dialect, is_sound), doubt)
+}
+
+fn understood(read: Understood, doubt: &mut Option<Unread>) -> Option<Object> {
+    *doubt = read.doubt.map(Unread::Policy);
+    read.policy.map(Box::new).map(Object::Policy)
 }
 
 fn report(file: &File<'_>, problems: &mut Problems, interner: &mut Interner, broken: Broken) {

@@ -1,7 +1,6 @@
 //! The examples read without a word, and make the clusters that they describe.
 
 use std::fs;
-use std::path::PathBuf;
 
 use policy::manifest::{Settings, hosts};
 use policy::model::{Cluster, Family};

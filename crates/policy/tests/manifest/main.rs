@@ -9,6 +9,7 @@
 )]
 
 mod bad;
+mod bounds;
 mod examples;
 mod hostile;
 mod syntax;
