@@ -18,4 +18,5 @@ mod output;
 mod pods;
 mod program;
 mod reach;
+mod schemas;
 mod test;
