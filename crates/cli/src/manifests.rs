@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use ipnet::IpNet;
 use policy::manifest::{
-    self, Colour, Diagnostic, Listed, Objects, Options, Settings, Severity, Skipped, Source, Unreadable,
-    Unsupported,
+    self, Bounds, Colour, Diagnostic, Listed, Objects, Options, Settings, Severity, Skipped, Source,
+    Unreadable, Unsupported,
 };
-use policy::model::{Cluster, Host};
+use policy::model::{Cluster, Host, Origin};
 
 use crate::input::{self, Content, Found};
 use crate::{output, progress};
@@ -44,7 +44,8 @@ pub(crate) struct Reading {
     /// Warn about policies of other dialects instead of refusing them
     #[arg(long)]
     pub(crate) ignore_unsupported: bool,
-    /// Close policies where they can't be read, as a node would, instead of stopping
+    /// Don't stop at objects that can't be read: verdicts that hang on them are `unknown` (the lab closes
+    /// policies where they can't be read, as a node would)
     #[arg(long)]
     pub(crate) keep_going: bool,
 }
@@ -84,6 +85,33 @@ pub(crate) fn states(files: &Files, steps: &[PathBuf]) -> Result<Vec<Cluster>> {
     findings.tell(reading.keep_going)?;
     say_what_follows(&clusters);
     Ok(clusters)
+}
+
+/// A cluster as it was read.
+pub(crate) struct Understood {
+    /// Closed where it can't be read, as a node would have it.
+    pub(crate) cluster: Cluster,
+    /// With `--keep-going`: its two readings, where some objects can't be read in full.
+    pub(crate) bounds: Option<Bounds>,
+}
+
+/// The cluster of `files`, and what of it is in doubt.
+pub(crate) fn understood(files: &Files) -> Result<Understood> {
+    let Files { files, reading } = files;
+    let mut findings = Findings::default();
+    let objects = findings.objects(input::read(files)?, reading.options());
+    let settings = reading.settings(findings.hosts(reading.hosts.as_deref())?);
+    let (cluster, diagnostics) = objects.cluster(&settings);
+    findings.add(diagnostics);
+    findings.tell(reading.keep_going)?;
+    say_what_follows([&cluster]);
+    Ok(Understood { bounds: objects.bounds(&cluster), cluster })
+}
+
+/// What can't be read in full, in a sentence each.
+pub(crate) fn doubts(bounds: &Bounds) -> Vec<String> {
+    let sentence = |(what, origin): &(String, Origin)| format!("{what} can't be read in full ({origin})");
+    bounds.unreadable.iter().map(sentence).collect()
 }
 
 /// Two clusters that share something; what each has itself goes before that.

@@ -14,6 +14,20 @@ struct Document {
     answer: &'static str,
     parts: Vec<Flows>,
     other_family: Vec<Flows>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown: Vec<Unknown>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unreadable: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Unknown {
+    family: u8,
+    sources: Vec<String>,
+    destinations: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    all: Option<bool>,
+    ports: Vec<Ports>,
 }
 
 #[derive(Serialize)]
@@ -75,18 +89,31 @@ struct Nearest {
     misses: Vec<String>,
 }
 
-pub(super) fn render(cluster: &Cluster, index: &Index, answer: &Answer) -> serde_json::Result<String> {
+pub(super) fn render(
+    cluster: &Cluster,
+    index: &Index,
+    answer: &Answer,
+    doubts: &[String],
+) -> serde_json::Result<String> {
     let all = |parts: &[Part<Chain>]| parts.iter().map(|part| flows(cluster, index, part)).collect();
     let document = Document {
         answer: match answer.word {
             Word::Yes => "yes",
             Word::No => "no",
             Word::Partly => "partly",
+            Word::Unknown => "unknown",
         },
         parts: all(&answer.parts),
         other_family: all(&answer.otherwise),
+        unknown: answer.unknown.iter().map(|part| unknown(cluster, index, part)).collect(),
+        unreadable: doubts.to_vec(),
     };
     Ok(serde_json::to_string_pretty(&document)? + "\n")
+}
+
+fn unknown(cluster: &Cluster, index: &Index, part: &Part<Chain>) -> Unknown {
+    let Flows { family, sources, destinations, all, ports, .. } = flows(cluster, index, part);
+    Unknown { family, sources, destinations, all, ports }
 }
 
 pub(crate) fn flows(cluster: &Cluster, index: &Index, part: &Part<Chain>) -> Flows {

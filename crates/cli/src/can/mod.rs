@@ -6,19 +6,21 @@ pub(crate) mod words;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::ValueEnum;
-use policy::analyse::can::{Question, Word, can};
+use policy::analyse::can::{Answer, Question, Readings, Word, can, can_within};
 use policy::analyse::names::{self, Addresses};
 use policy::index::Index;
+use policy::manifest::Bounds;
 
 use crate::family::{FamilyArg, families};
-use crate::manifests::{self, Files};
+use crate::manifests::{self, Files, Understood};
 use crate::{Outcome, output};
 
 /// Ask whether somebody may talk to somebody, and what settles it
 ///
 /// Names: namespace/workload, namespace/pod, namespace/*, namespace/label=value,..., */label=value, an address
 /// or CIDR, external/name, internet, outside; as a destination also svc/namespace/name:port. The answer is
-/// about every pair that the names mean: exit status 0 says that all of them may, 1 that some or none may.
+/// about every pair that the names mean: exit status 0 says that all of them may, 1 that some or none may, 2 that nobody can
+/// say.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Who opens the connection
@@ -49,14 +51,19 @@ enum Output {
 /// Reads everything, asks, and prints.
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let (source, destination) = (names::source(&args.source)?, names::destination(&args.destination)?);
-    let Some(cluster) = manifests::states(&args.files, &[])?.pop() else { bail!("there is no cluster") };
+    let Understood { cluster, bounds } = manifests::understood(&args.files)?;
     let index = Index::compile(&cluster);
     let question = Question {
         sources: names::ends(&cluster, &index, &source)?,
         targets: names::destinations(&cluster, &index, &destination)?,
         families: families(args.family),
     };
-    let answer = can(&cluster, &index, &question).ok_or_else(|| {
+    let answer = match &bounds {
+        None => can(&cluster, &index, &question),
+        Some(bounds) => within(bounds, &question),
+    };
+    let doubts = bounds.as_ref().map(manifests::doubts).unwrap_or_default();
+    let answer = answer.ok_or_else(|| {
         anyhow!("`{}` and `{}` have no address family in common", args.source, args.destination)
     })?;
     let targets: Addresses =
@@ -68,16 +75,23 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
                 index: &index,
                 source: (&args.source, &question.sources.addresses),
                 destination: (without_port(&args.destination), &targets),
+                doubts: &doubts,
             },
             &answer,
         ),
-        Output::Json => json::render(&cluster, &index, &answer)?,
+        Output::Json => json::render(&cluster, &index, &answer, &doubts)?,
     };
     output::print(&rendered).context("cannot write the answer")?;
-    Ok(match answer.word {
-        Word::Yes => Outcome::Clean,
-        Word::No | Word::Partly => Outcome::Findings,
-    })
+    match answer.word {
+        Word::Yes => Ok(Outcome::Clean),
+        Word::No | Word::Partly => Ok(Outcome::Findings),
+        Word::Unknown => bail!("nobody can say: {}", doubts.join(", ")),
+    }
+}
+
+fn within(bounds: &Bounds, question: &Question<'_>) -> Option<Answer> {
+    let (narrow, wide) = (Index::compile(&bounds.narrow), Index::compile(&bounds.wide));
+    can_within(&Readings { narrow: (&bounds.narrow, &narrow), wide: (&bounds.wide, &wide) }, question)
 }
 
 /// A destination without its port.

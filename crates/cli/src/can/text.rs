@@ -18,6 +18,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) index: &'a Index,
     pub(crate) source: (&'a str, &'a Addresses),
     pub(crate) destination: (&'a str, &'a Addresses),
+    /// What can't be read in full, a sentence each.
+    pub(crate) doubts: &'a [String],
 }
 
 pub(super) fn render(asked: &Asked<'_>, answer: &Answer) -> String {
@@ -25,17 +27,30 @@ pub(super) fn render(asked: &Asked<'_>, answer: &Answer) -> String {
         Word::Yes => "yes",
         Word::No => "no",
         Word::Partly => "partly",
+        Word::Unknown => "unknown",
     };
     let mut text = format!("{word}\n");
     match answer.parts.as_slice() {
-        [one] => text += &lines(&reasons(asked.index, one), ""),
+        [one] if answer.unknown.is_empty() => text += &lines(&reasons(asked.index, one), ""),
         parts => text += &many(asked, parts),
     }
+    text += &unknown(asked, &answer.unknown);
     if !answer.otherwise.is_empty() {
         text += "\nIPv6 would get another verdict:\n";
         text += &many(asked, &answer.otherwise);
     }
     text
+}
+
+/// What hangs on objects that can't be read.
+fn unknown(asked: &Asked<'_>, parts: &[Part<Chain>]) -> String {
+    let lines = parts.iter().take(MOST_PARTS).map(|part| format!("unknown  {}\n", flows(asked, part)));
+    let more = match parts.len().checked_sub(MOST_PARTS) {
+        None | Some(0) => String::new(),
+        Some(more) => format!("and {more} more; --output json has them all\n"),
+    };
+    let doubts = asked.doubts.iter().filter(|_| !parts.is_empty());
+    lines.chain([more]).chain(doubts.map(|doubt| format!("         {doubt}\n"))).collect()
 }
 
 fn many(asked: &Asked<'_>, parts: &[Part<Chain>]) -> String {
@@ -47,6 +62,13 @@ fn many(asked: &Asked<'_>, parts: &[Part<Chain>]) -> String {
 }
 
 pub(crate) fn one(asked: &Asked<'_>, part: &Part<Chain>) -> String {
+    let verdict = part.answer.verdict().to_string();
+    let reasons = lines(&reasons(asked.index, part), "       ");
+    format!("{verdict:<5}  {}\n{reasons}", flows(asked, part))
+}
+
+/// `a -> b : 80/tcp`.
+fn flows(asked: &Asked<'_>, part: &Part<Chain>) -> String {
     let side = |group, of| some(&names(asked.cluster, group, part.family, of));
     let (from, to) = (side(&part.sources, asked.source), side(&part.destinations, asked.destination));
     let ports: Vec<String> = part.ports.iter().map(ToString::to_string).collect();
@@ -54,9 +76,7 @@ pub(crate) fn one(asked: &Asked<'_>, part: &Part<Chain>) -> String {
         Family::V4 => "",
         Family::V6 => " over IPv6",
     };
-    let verdict = part.answer.verdict().to_string();
-    let reasons = lines(&reasons(asked.index, part), "       ");
-    format!("{verdict:<5}  {from} -> {to} : {}{family}\n{reasons}", some(&ports))
+    format!("{from} -> {to} : {}{family}", some(&ports))
 }
 
 /// A group as few names. Addresses are named as the user did where all of a family are meant, but those

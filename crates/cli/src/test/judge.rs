@@ -1,14 +1,16 @@
 //! What the engine says of assertions.
 
-use policy::analyse::assertions::{self, OwnNode, Test, Wanted, violations, wanted};
-use policy::analyse::can::{Chain, Part};
+use policy::analyse::assertions::{self, OwnNode, Test, Wanted, violations, violations_within, wanted};
+use policy::analyse::can::{Chain, Part, Readings};
 use policy::analyse::names::Addresses;
 use policy::decision::Verdict;
 use policy::index::Index;
+use policy::manifest::Bounds;
 use policy::model::{Cluster, Family, Origin};
 use policy::rows::Families;
 
 use crate::can::{text, without_port, words};
+use crate::manifests;
 
 /// What "everybody else" is called, as far as nobody has the addresses.
 const OTHERS: &str = "any other address";
@@ -19,6 +21,21 @@ pub(super) struct Outlook<'a> {
     pub(super) index: &'a Index,
     /// Over which families; `None`: as each kind of claim is asked by default.
     pub(super) families: Option<Families>,
+    /// Where some objects can't be read in full.
+    pub(super) doubted: Option<&'a Doubted<'a>>,
+}
+
+/// A cluster in the two readings of what can't be read.
+pub(super) struct Doubted<'a> {
+    pub(super) bounds: &'a Bounds,
+    pub(super) narrow: Index,
+    pub(super) wide: Index,
+}
+
+impl Doubted<'_> {
+    fn readings(&self) -> Readings<'_> {
+        Readings { narrow: (&self.bounds.narrow, &self.narrow), wide: (&self.bounds.wide, &self.wide) }
+    }
 }
 
 /// A test with what became of its assertions.
@@ -105,6 +122,7 @@ impl Failure {
             index: outlook.index,
             source: (&source.0, &source.1),
             destination: (&destination.0, &destination.1),
+            doubts: &[],
         };
         text::one(&asked, &flows.part)
     }
@@ -151,14 +169,26 @@ fn assertion(outlook: &Outlook<'_>, test: &Test, written: &assertions::Assertion
 }
 
 fn found(outlook: &Outlook<'_>, written: &assertions::Assertion, wanted: &[Wanted<'_>]) -> Found {
-    let mut failures = Vec::new();
+    let (mut failures, mut doubts) = (Vec::new(), 0);
     for wanted in wanted {
-        match violations(outlook.cluster, outlook.index, wanted) {
-            Ok(parts) => failures.extend(parts.into_iter().map(|part| flows(written, wanted, part))),
+        let found = match outlook.doubted {
+            None => violations(outlook.cluster, outlook.index, wanted).map(|parts| (parts, Vec::new())),
+            Some(doubted) => violations_within(&doubted.readings(), wanted),
+        };
+        match found {
+            Ok((parts, possible)) => {
+                failures.extend(parts.into_iter().map(|part| flows(written, wanted, part)));
+                doubts += possible.len();
+            }
             Err(error) => return Found::Unanswered(error.to_string()),
         }
     }
-    if failures.is_empty() { Found::Held } else { Found::Failed(failures) }
+    let unreadable = outlook.doubted.filter(|_| doubts > 0);
+    match (failures.is_empty(), unreadable) {
+        (false, _) => Found::Failed(failures),
+        (true, None) => Found::Held,
+        (true, Some(doubted)) => Found::Unanswered(manifests::doubts(doubted.bounds).join("\n")),
+    }
 }
 
 fn flows(written: &assertions::Assertion, wanted: &Wanted<'_>, part: Part<Chain>) -> Failure {

@@ -20,10 +20,10 @@ use policy::manifest;
 use policy::rows::Families;
 
 use crate::family::{FamilyArg, families};
-use crate::manifests::{self, Files};
+use crate::manifests::{self, Files, Understood};
 use crate::{Outcome, input, output};
 
-use judge::{Judged, Outlook};
+use judge::{Doubted, Judged, Outlook};
 
 /// Hold what you claim about a cluster against what its policies do
 ///
@@ -86,10 +86,15 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         return init::run(&args.files, &args.tests);
     }
     let read: Vec<(String, Vec<Test>)> = args.tests.iter().map(|file| tests(file)).collect::<Result<_>>()?;
-    let Some(cluster) = manifests::states(&args.files, &[])?.pop() else { bail!("there is no cluster") };
+    let Understood { cluster, bounds } = manifests::understood(&args.files)?;
     let index = Index::compile(&cluster);
+    let doubted = bounds.as_ref().map(|bounds| Doubted {
+        bounds,
+        narrow: Index::compile(&bounds.narrow),
+        wide: Index::compile(&bounds.wide),
+    });
     let asked: Option<Families> = args.family.map(|family| families(Some(family)));
-    let outlook = Outlook { cluster: &cluster, index: &index, families: asked };
+    let outlook = Outlook { cluster: &cluster, index: &index, families: asked, doubted: doubted.as_ref() };
     let all: Vec<&Test> = read.iter().flat_map(|(_, tests)| tests).collect();
     let mut results = if args.lab { packets::judge(&outlook, &all)? } else { judge::all(&outlook, &all) };
     let mut reports = Vec::with_capacity(read.len());

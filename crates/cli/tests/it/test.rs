@@ -106,6 +106,27 @@ fn a_file_that_cannot_be_read_is_told_with_its_place() {
 }
 
 #[test]
+fn what_hangs_on_an_unreadable_object_is_no_answer() {
+    let told = |text: &str| {
+        let files = ["-f", "examples/three-tier/cluster.yaml", "-f", "examples/broken", "--keep-going"];
+        portcullis(&[&["test", "-"], &files[..]].concat(), text)
+    };
+    let unknown = told("tests: [{name: a, deny: [other-team/* -> backend-tier/*:80]}]");
+    assert_eq!(unknown.status, 2);
+    assert!(
+        unknown.stdout.contains("can't be read in full (examples/broken/policy.yaml:2)"),
+        "{}",
+        unknown.stdout
+    );
+    let known = told(
+        "tests: [{name: a, allow: [frontend-tier/* -> backend-tier/*:80, other-team/* -> kube-system/*]}]",
+    );
+    assert_eq!(known.status, 0, "{}", known.stdout);
+    let failed = told("tests: [{name: a, deny: [frontend-tier/* -> backend-tier/*:80]}]");
+    assert_eq!(failed.status, 1, "{}", failed.stdout);
+}
+
+#[test]
 fn packets_say_the_same() {
     let arguments = [&[TRUE, "--lab"], &CLUSTER[..]].concat();
     let Some(run) = lab_test(&arguments) else { return };

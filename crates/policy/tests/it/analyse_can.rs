@@ -3,17 +3,18 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use policy::analyse::can::{Chain, Group, Part, Question, Who, Word, can};
+use policy::analyse::can::{Chain, Group, Part, Question, Readings, Who, Word, can, can_within};
 use policy::analyse::names::{self, Addresses, Asked, Ends, Target};
 use policy::decision::Verdict;
 use policy::index::Index;
-use policy::model::{Cluster, Family, Flow, Path, Phase, Protocol};
+use policy::model::{Action, Cluster, Family, Flow, Path, Peers, Phase, Ports, Protocol, Tier};
 use policy::rows::Families;
 use policy::spec;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::worlds::random::{cluster, config, flow};
+use crate::worlds::rule;
 
 proptest! {
     #![proptest_config(config(256))]
@@ -31,6 +32,33 @@ proptest! {
             let parts: Vec<_> = answer.parts.iter().filter(|part| holds(&cluster, part, flow)).collect();
             prop_assert_eq!(parts.len(), 1, "{:?} is in {:#?}", flow, parts);
             prop_assert_eq!(parts[0].answer.decision(), spec::decide(&cluster, flow), "{:?}", flow);
+        }
+    }
+
+    /// A policy that can't be read: what both readings say is known, and nothing else is.
+    #[test]
+    fn can_knows_what_both_readings_say(
+        cluster in cluster(),
+        unread in any::<proptest::sample::Index>(),
+        flows in vec(flow(), 60),
+    ) {
+        prop_assume!(!cluster.policies.is_empty());
+        let (narrow, wide) = (reading(&cluster, unread, Action::Deny), reading(&cluster, unread, Action::Accept));
+        let (least, most) = (Index::compile(&narrow), Index::compile(&wide));
+        let everyone = Ends { addresses: Addresses::all(), ..Ends::default() };
+        let target = Target { ends: everyone.clone(), asked: Asked::Everything, path: Path::Direct };
+        let question = Question { sources: everyone, targets: vec![target], families: Families::Both };
+        let readings = Readings { narrow: (&narrow, &least), wide: (&wide, &most) };
+        let answer = can_within(&readings, &question).unwrap();
+        for flow in flows.iter().filter(|flow| flow.source != flow.destination) {
+            let verdicts = [&narrow, &wide].map(|cluster| spec::decide(cluster, flow).verdict());
+            let known: Vec<_> = answer.parts.iter().filter(|part| holds(&cluster, part, flow)).collect();
+            let unknown = answer.unknown.iter().filter(|part| holds(&cluster, part, flow)).count();
+            prop_assert_eq!(known.len() + unknown, 1, "{:?}", flow);
+            match known.first() {
+                Some(part) => prop_assert_eq!(verdicts, [part.answer.verdict(); 2], "{:?}", flow),
+                None => prop_assert_eq!(verdicts, [Verdict::Deny, Verdict::Accept], "{:?}", flow),
+            }
         }
     }
 
@@ -68,6 +96,16 @@ proptest! {
         };
         prop_assert_eq!(answer.map(|answer| answer.word), word);
     }
+}
+
+/// The cluster where one policy denies, or accepts, everything before all others.
+fn reading(cluster: &Cluster, which: proptest::sample::Index, action: Action) -> Cluster {
+    let mut cluster = cluster.clone();
+    let at = which.index(cluster.policies.len());
+    let policy = &mut cluster.policies[at];
+    let any = || Some(vec![rule(action, Peers::Any, Ports::Any)]);
+    (policy.tier, policy.priority, policy.ingress, policy.egress) = (Tier::Admin, -1, any(), any());
+    cluster
 }
 
 fn holds(cluster: &Cluster, part: &Part<Chain>, flow: &Flow) -> bool {

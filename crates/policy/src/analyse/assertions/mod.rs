@@ -16,7 +16,7 @@
 
 mod rest;
 
-use super::can::{Chain, Part, Question, parts};
+use super::can::{Chain, Part, Question, Readings, parts};
 use super::names::{Destination, Ends, Name, NameError, Target, destinations, ends};
 use crate::decision::{Exemption, Reason, Verdict};
 use crate::index::Index;
@@ -194,6 +194,22 @@ pub fn violations(cluster: &Cluster, index: &Index, wanted: &Wanted<'_>) -> Resu
     };
     let differs = |part: &Part<Chain>| part.answer.verdict() != wanted.verdict && !is_aside(part);
     Ok(parts.into_iter().filter(differs).collect())
+}
+
+/// What is known to contradict a claim, and what may, where some objects can't be read in full.
+///
+/// # Errors
+/// As [`violations`].
+pub fn violations_within(
+    readings: &Readings<'_>,
+    wanted: &Wanted<'_>,
+) -> Result<(Vec<Part<Chain>>, Vec<Part<Chain>>), NoFlow> {
+    let in_reading = |(cluster, index)| violations(cluster, index, wanted);
+    let (narrow, wide) = (in_reading(readings.narrow)?, in_reading(readings.wide)?);
+    Ok(match wanted.verdict {
+        Verdict::Deny => (narrow, wide),
+        Verdict::Accept => (wide, narrow),
+    })
 }
 
 /// A question about no flow.

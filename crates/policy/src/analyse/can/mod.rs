@@ -20,6 +20,7 @@ use super::names::{Ends, Target};
 pub use classes::Who;
 pub(super) use near::ports;
 pub use near::{Miss, Near, near};
+pub(super) use survey::survey;
 pub use survey::{Group, Part};
 
 /// What is asked.
@@ -42,6 +43,8 @@ pub struct Answer {
     pub parts: Vec<Part<Chain>>,
     /// Flows that get another verdict over IPv6, where the question is about IPv4 (D22).
     pub otherwise: Vec<Part<Chain>>,
+    /// Flows of which nobody can say, because objects can't be read in full; as the narrow reading has them.
+    pub unknown: Vec<Part<Chain>>,
 }
 
 /// The answer in a word.
@@ -53,6 +56,18 @@ pub enum Word {
     No,
     /// Some of it may.
     Partly,
+    /// Nobody can say whether all of it may, or nothing.
+    Unknown,
+}
+
+/// A cluster with its index, in the two readings of what can't be read in full
+/// ([`Bounds`](crate::manifest::Bounds)): the narrow one first.
+#[derive(Clone, Copy)]
+pub struct Readings<'a> {
+    /// What is allowed here is allowed.
+    pub narrow: (&'a Cluster, &'a Index),
+    /// What is denied here is denied.
+    pub wide: (&'a Cluster, &'a Index),
 }
 
 /// What settled a flow, at both of its ends.
@@ -87,16 +102,52 @@ impl Chain {
 
 /// Answers a question; `None` where no flow is asked about, for want of a family that both sides have.
 pub fn can(cluster: &Cluster, index: &Index, question: &Question<'_>) -> Option<Answer> {
-    let mut parts = parts(cluster, index, question);
+    let parts = parts(cluster, index, question);
+    let mut answer = answered(parts, Vec::new())?;
+    answer.otherwise = otherwise(cluster, index, question);
+    Some(answer)
+}
+
+/// The same where some objects can't be read in full: what both readings say is known. Answers `None` as
+/// [`can`] does.
+pub fn can_within(readings: &Readings<'_>, question: &Question<'_>) -> Option<Answer> {
+    let ((cluster, narrow), (_, wide)) = (readings.narrow, readings.wide);
+    // The readings select the same pods and name the same peers, so their classes are the same.
+    let each = question.targets.iter().flat_map(|target| {
+        let both = |flow: &Flow, source: &End<'_>, destination: &End<'_>| {
+            let (from, to) = (wide.end(flow.source), wide.end(flow.destination));
+            (chain(narrow, flow, source, destination), chain(wide, flow, &from, &to))
+        };
+        survey::survey(cluster, narrow, &question.sources, target, question.families, both)
+    });
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for part in each {
+        let (least, most) = part.answer.clone();
+        match (least.verdict(), most.verdict()) {
+            (Verdict::Accept, Verdict::Accept) => known.push(part.with(least)),
+            (Verdict::Deny, Verdict::Deny) => known.push(part.with(most)),
+            (Verdict::Deny, Verdict::Accept) | (Verdict::Accept, Verdict::Deny) => {
+                unknown.push(part.with(least));
+            }
+        }
+    }
+    if known.is_empty() && unknown.is_empty() {
+        known = own(question);
+    }
+    answered(known, unknown)
+}
+
+fn answered(mut parts: Vec<Part<Chain>>, unknown: Vec<Part<Chain>>) -> Option<Answer> {
     let count = |verdict| parts.iter().filter(|part| part.answer.verdict() == verdict).count();
-    let word = match (count(Verdict::Accept), count(Verdict::Deny)) {
-        (0, 0) => return None,
-        (_, 0) => Word::Yes,
-        (0, _) => Word::No,
-        (_, _) => Word::Partly,
+    let word = match (count(Verdict::Accept), count(Verdict::Deny), unknown.len()) {
+        (0, 0, 0) => return None,
+        (1.., 1.., _) => Word::Partly,
+        (_, _, 1..) => Word::Unknown,
+        (_, 0, 0) => Word::Yes,
+        (0, _, 0) => Word::No,
     };
     parts.sort_by_key(|part| std::cmp::Reverse(part.answer.verdict()));
-    Some(Answer { word, parts, otherwise: otherwise(cluster, index, question) })
+    Some(Answer { word, parts, otherwise: Vec::new(), unknown })
 }
 
 /// All flows of a question, by what settled them; pods are asked about themselves only where nobody else is.

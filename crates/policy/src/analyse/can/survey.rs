@@ -37,6 +37,14 @@ pub struct Part<K> {
     pub example: Flow,
 }
 
+impl<K> Part<K> {
+    /// The same flows with another answer.
+    pub(super) fn with<L>(self, answer: L) -> Part<L> {
+        let Part { sources, destinations, ports, family, example, .. } = self;
+        Part { sources, destinations, ports, family, answer, example }
+    }
+}
+
 /// A question between two classes.
 struct Between<'a> {
     target: &'a Target<'a>,
@@ -49,7 +57,7 @@ struct Between<'a> {
 
 /// All flows from `sources` to `target`, with what `answer` says of them, in as few parts as their answers
 /// allow. The classes are those of `index`: `answer` must not tell apart what it can't.
-pub(super) fn survey<K: Clone + Eq + std::hash::Hash>(
+pub(in crate::analyse) fn survey<K: Clone + Eq + std::hash::Hash>(
     cluster: &Cluster,
     index: &Index,
     sources: &Ends<'_>,
