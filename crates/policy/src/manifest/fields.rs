@@ -293,12 +293,18 @@ fn repeated(pair: &[(&str, usize)]) -> Option<usize> {
     }
 }
 
+/// Which letters there are, a bit each, upper or lower case.
+fn letters(name: &str) -> u32 {
+    name.bytes().fold(0, |letters, byte| letters | 1 << (byte & 31))
+}
+
 /// The name that was probably meant.
 pub(super) fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
     let distance = |name: &&'k str| {
         let most = (name.len().min(written.len()) / 4).min(2);
-        // most names are told apart by their lengths, at no cost
-        if *name == written || name.len().abs_diff(written.len()) > most {
+        // most names are told apart by their lengths and letters, at no cost; an edit changes at most two letters
+        let are_far = || (letters(name) ^ letters(written)).count_ones() as usize > 2 * most;
+        if *name == written || name.len().abs_diff(written.len()) > most || written.is_ascii() && are_far() {
             return None;
         }
         let distance = strsim::osa_distance(&written.to_lowercase(), &name.to_lowercase());

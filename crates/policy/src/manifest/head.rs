@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::json::Json;
+use super::json::{self, Json};
 use super::kinds::{Kind, Known, known};
 use super::shapes::shape_of;
-use super::tree::{Broken, Entry, Node, Shape, Span, Value};
+use super::tree::{Entry, Node, Shape, Span, Value};
 
 /// What is known of an object so far.
 #[derive(Default)]
@@ -20,12 +20,7 @@ pub(super) struct Head<'a> {
 
 impl<'a> Head<'a> {
     /// Reads the value of `key`, as much as the kind needs.
-    pub(super) fn entry(
-        &mut self,
-        json: &mut Json<'a>,
-        key: Cow<'a, str>,
-        key_at: Span,
-    ) -> Result<(), Broken> {
+    pub(super) fn entry(&mut self, json: &mut Json<'a>, key: Cow<'a, str>, key_at: Span) -> json::Result<()> {
         let value = match (key.as_ref(), self.words()) {
             ("apiVersion" | "kind", _) => json.value(&Shape::Whole)?,
             (key, Some((api_version, kind))) => json.value(shape_of(api_version, kind, key))?,
@@ -63,7 +58,7 @@ impl<'a> Head<'a> {
     }
 
     /// The object, what came early now read as its kind needs it.
-    pub(super) fn finish(mut self, text: &'a str, at: Span) -> Result<Node<'a>, Broken> {
+    pub(super) fn finish(mut self, text: &'a str, at: Span) -> json::Result<Node<'a>> {
         for early in std::mem::take(&mut self.early) {
             let words = self.api_version.clone().zip(self.kind.clone());
             if let (Some((api_version, kind)), Some(entry)) = (words, self.entries.get_mut(early)) {
@@ -89,7 +84,7 @@ pub(super) fn item<'a>(
     text: &'a str,
     json: &mut Json<'a>,
     implied: Option<(&str, Kind)>,
-) -> Result<Node<'a>, Broken> {
+) -> json::Result<Node<'a>> {
     if json.peek() != Some(b'{') {
         return json.value(&Shape::Whole);
     }

@@ -14,7 +14,8 @@ pub(super) struct Json<'a> {
     depth: usize,
 }
 
-type Result<T> = std::result::Result<T, Broken>;
+/// A result is handed through many calls for each value: the rare error is kept out of its way.
+pub(super) type Result<T> = std::result::Result<T, Box<Broken>>;
 
 impl<'a> Json<'a> {
     pub(super) fn new(text: &'a str, at: usize) -> Self {
@@ -152,7 +153,7 @@ impl<'a> Json<'a> {
         self.expect(opening)?;
         self.depth += 1;
         if self.depth > MOST_DEPTH {
-            return Err(too_deep(self.at - 1..self.at));
+            return Err(too_deep(self.at - 1..self.at).into());
         }
         Ok(())
     }
@@ -205,26 +206,27 @@ impl<'a> Json<'a> {
         let mut has_escapes = false;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let Some(found) = quote_or_escape(rest) else {
+            let Some(found) = special(rest) else {
                 return Err(syntax(start - 1..start, "a string that never ends"));
             };
             self.at += found;
-            if self.bytes.get(self.at) == Some(&b'"') {
-                break;
+            match rest.get(found) {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    has_escapes = true;
+                    self.at += 2;
+                }
+                Some(_) | None => {
+                    return Err(syntax(self.at..self.at + 1, "a control character in a string"));
+                }
             }
-            has_escapes = true;
-            self.at += 2;
         }
         let inner = start..self.at;
         self.at += 1;
         if inner.len() > LONGEST_SCALAR {
-            return Err(too_long(start..start));
+            return Err(too_long(start..start).into());
         }
-        let raw = self.bytes.get(inner.clone()).unwrap_or_default();
-        match raw.iter().position(|byte| *byte < b' ') {
-            Some(at) => Err(syntax(start + at..start + at + 1, "a control character in a string")),
-            None => Ok((inner, has_escapes)),
-        }
+        Ok((inner, has_escapes))
     }
 
     fn scalar(&mut self) -> Result<Value<'a>> {
@@ -244,7 +246,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    fn broken(&self, title: &str) -> Broken {
+    fn broken(&self, title: &str) -> Box<Broken> {
         if self.at >= self.bytes.len() {
             return syntax(self.at..self.at, &format!("{title}, found the end of the file"));
         }
@@ -261,10 +263,17 @@ enum Next {
     End,
 }
 
-/// Strings are short mostly: look byte by byte first.
-fn quote_or_escape(bytes: &[u8]) -> Option<usize> {
-    let near = bytes.iter().take(16).position(|byte| matches!(byte, b'"' | b'\\'));
-    near.or_else(|| memchr2(b'"', b'\\', bytes.get(16..)?).map(|at| at + 16))
+/// The first byte of a string that doesn't stand for itself: a quote, an escape, or a control character, which
+/// may not be there. Strings are short mostly: look byte by byte first.
+fn special(bytes: &[u8]) -> Option<usize> {
+    const NEAR: usize = 16;
+    let near = bytes.iter().take(NEAR).position(|byte| matches!(byte, b'"' | b'\\' | ..b' '));
+    near.or_else(|| {
+        let far = bytes.get(NEAR..)?;
+        let found = memchr2(b'"', b'\\', far)?;
+        let control = far.iter().take(found).position(|byte| *byte < b' ');
+        Some(NEAR + control.unwrap_or(found))
+    })
 }
 
 fn shape_of<'s>(shape: &'s Shape, key: &str) -> &'s Shape {
@@ -356,8 +365,8 @@ fn shortened(word: &str) -> String {
     if head.len() < word.len() { format!("{head}...") } else { head }
 }
 
-fn syntax(at: Span, title: &str) -> Broken {
-    Broken { at, code: "PC003", title: format!("not JSON: {title}"), help: None }
+fn syntax(at: Span, title: &str) -> Box<Broken> {
+    Box::new(Broken { at, code: "PC003", title: format!("not JSON: {title}"), help: None })
 }
 
 pub(super) fn too_deep(at: Span) -> Broken {

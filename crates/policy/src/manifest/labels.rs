@@ -107,33 +107,43 @@ fn value<'a>(context: &mut Context<'_, 'a>, entry: &Entry<'a>) -> Option<Text> {
         | Value::List(_)
         | Value::Map(_)
         | Value::Skipped => {
-            label_value(context, &entry.value, &format!("the value of label `{}`", entry.key))
+            label_value(context, &entry.value, || format!("the value of label `{}`", entry.key))
         }
     }
 }
 
 /// A label's value that stands for itself, in a map or a list.
-fn label_value<'a>(context: &mut Context<'_, 'a>, node: &Node<'a>, what: &str) -> Option<Text> {
+fn label_value<'a>(
+    context: &mut Context<'_, 'a>,
+    node: &Node<'a>,
+    what: impl FnOnce() -> String,
+) -> Option<Text> {
+    match node.text() {
+        Some(text) if is_label_value(text) => Some(context.intern(text)),
+        Some(_) | None => {
+            no_label_value(context, node, &what());
+            None
+        }
+    }
+}
+
+fn no_label_value<'a>(context: &mut Context<'_, 'a>, node: &Node<'a>, what: &str) {
     let written = context.written(&node.at);
     let quoted = format!("put it in quotes: `\"{written}\"`");
     match &node.value {
-        Value::Text(text) if is_label_value(text) => Some(context.intern(text)),
         Value::Text(text) => {
             let help =
                 "letters, digits, `-`, `_` and `.`, at most 63, the first and the last a letter or digit";
             context.error("PC117", &node.at, format!("`{text}` can't be {what}"), help.to_owned());
-            None
         }
         Value::Bool(_) => {
             let title = format!(
                 "{what} must be a string; `{written}` is a boolean in YAML 1.1, which Kubernetes reads"
             );
             context.error("PC113", &node.at, title, quoted);
-            None
         }
         Value::Int(_) | Value::Float(_) => {
             context.error("PC116", &node.at, format!("{what} must be a string, not a number"), quoted);
-            None
         }
         Value::Null | Value::List(_) | Value::Map(_) | Value::Skipped => {
             context.error(
@@ -142,7 +152,6 @@ fn label_value<'a>(context: &mut Context<'_, 'a>, node: &Node<'a>, what: &str) -
                 format!("{what} must be a string, not {}", node.described()),
                 None,
             );
-            None
         }
     }
 }
@@ -199,7 +208,7 @@ fn unknown_operator<'a>(context: &mut Context<'_, 'a>, node: &Node<'a>, word: &s
 
 fn values<'a>(context: &mut Context<'_, 'a>, node: Option<&Node<'a>>) -> Vec<Text> {
     let listed = context.list(node, "values");
-    listed.iter().filter_map(|value| label_value(context, value, "a label value")).collect()
+    listed.iter().filter_map(|value| label_value(context, value, || "a label value".to_owned())).collect()
 }
 
 fn some<'a>(

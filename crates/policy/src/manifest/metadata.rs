@@ -64,7 +64,8 @@ pub(super) fn metadata<'a>(context: &mut Context<'_, 'a>, object: &Node<'a>, kin
     let name = context.text(Some(name_node), "name")?;
     check_name(context, name, &name_node.at, kind);
     Some(Metadata {
-        name: context.intern(name),
+        // mostly it is nobody else's
+        name: Text::from(name),
         namespace,
         labels,
         origin: context.file.origin(object.at.start),

@@ -15,11 +15,24 @@ pub(super) struct File<'a> {
     pub(super) text: &'a str,
     /// A byte and the line it is on, counted from 0; the next question is about a place nearby.
     near: Cell<(usize, usize)>,
+    /// The last byte of which a column was asked: a file may be one line of many megabytes, and have many
+    /// problems.
+    column: Cell<Column>,
+}
+
+/// Where a byte is on its line.
+#[derive(Clone, Copy, Default)]
+struct Column {
+    at: usize,
+    /// The line's first byte.
+    line: usize,
+    /// How many characters there are between that and `at`.
+    characters: usize,
 }
 
 impl<'a> File<'a> {
     pub(super) fn new(name: Text, text: &'a str) -> Self {
-        File { name, text, near: Cell::new((0, 0)) }
+        File { name, text, near: Cell::default(), column: Cell::default() }
     }
 
     /// The line, counted from 1, of a byte.
@@ -41,12 +54,11 @@ impl<'a> File<'a> {
     /// A place as a diagnostic keeps it, cut at the end of its first line.
     pub(super) fn place(&self, at: &Span) -> Place {
         let start = self.boundary(at.start);
-        let before = self.text.get(..start).unwrap_or_default();
-        let after = self.text.get(start..).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let Column { line: line_start, characters, .. } = self.column(start);
+        // no more of the line is shown
+        let after = self.text.get(start..self.boundary(start + LONGEST_EXCERPT + 1)).unwrap_or_default();
         let line_end = start + after.find('\n').unwrap_or(after.len());
         let end = self.boundary(at.end.max(start)).min(line_end);
-        let column = self.text.get(line_start..start).unwrap_or_default().chars().count() + 1;
         let shown = self.excerpt(line_start..line_end, start);
         let is_cut = shown != (line_start..line_end);
         let marked = start - shown.start..end.min(shown.end).max(start) - shown.start;
@@ -54,12 +66,30 @@ impl<'a> File<'a> {
         Place {
             file: self.name.clone(),
             line: self.line(start),
-            column: u32::try_from(column).unwrap_or(u32::MAX),
+            column: u32::try_from(characters + 1).unwrap_or(u32::MAX),
             span: at.clone(),
             marked: marked.start.min(excerpt.len())..marked.end.min(excerpt.len()),
             excerpt,
             is_cut,
         }
+    }
+
+    /// Counted from the byte of which it was asked before.
+    fn column(&self, at: usize) -> Column {
+        let known = self.column.get();
+        let text = |span: Span| self.text.get(span).unwrap_or_default();
+        let between = text(known.at.min(at)..known.at.max(at));
+        let (line, characters) = match (between.rfind('\n'), known.at <= at) {
+            (None, true) => (known.line, known.characters + between.chars().count()),
+            (None, false) => (known.line, known.characters - between.chars().count()),
+            (Some(_), _) => {
+                let line = text(0..at).rfind('\n').map_or(0, |last| last + 1);
+                (line, text(line..at).chars().count())
+            }
+        };
+        let column = Column { at, line, characters };
+        self.column.set(column);
+        column
     }
 
     fn excerpt(&self, line: Span, at: usize) -> Span {
@@ -77,5 +107,45 @@ impl<'a> File<'a> {
             at -= 1;
         }
         at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By hand, from the start of the text.
+    fn line_and_column(text: &str, at: usize) -> (u32, u32) {
+        let before = &text[..at];
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|character| *character != '\n').count() + 1;
+        (line as u32, column as u32)
+    }
+
+    #[test]
+    fn lines_and_columns_are_right_in_whatever_order_they_are_asked() {
+        let text = "eins\nzwölf Häuser\n\nein Wort\r\nund ein letztes";
+        let places: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+        for first in &places {
+            for second in &places {
+                let file = File::new("a.yaml".into(), text);
+                for at in [*first, *second, *first] {
+                    let place = file.place(&(at..at));
+                    assert_eq!((place.line, place.column), line_and_column(text, at), "{first}, {second}");
+                    assert_eq!(Some(place.excerpt.as_str()), text.lines().nth(place.line as usize - 1));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_long_line_a_part_is_shown_with_the_place_in_it() {
+        let text = format!("short\n{}x{}\nshort", "ä".repeat(500), "ö".repeat(500));
+        let file = File::new("a.json".into(), &text);
+        let at = text.find('x').unwrap();
+        let place = file.place(&(at..at + 1));
+        assert_eq!((place.line, place.column, place.is_cut), (2, 501, true));
+        assert_eq!(&place.excerpt[place.marked.clone()], "x");
+        assert!(place.excerpt.len() <= LONGEST_EXCERPT, "{}", place.excerpt.len());
     }
 }

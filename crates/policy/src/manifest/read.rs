@@ -5,7 +5,7 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::doubt::{Doubt, Understood};
 use super::fields::{Context, Interner, MOST_DIAGNOSTICS, Problems};
 use super::head::{Head, implied_by, item};
-use super::json::Json;
+use super::json::{self, Json};
 use super::kinds::{Kind, Known, known};
 use super::metadata::metadata;
 use super::network_policy::network_policy;
@@ -13,6 +13,7 @@ use super::objects::{Object, ObjectId, Objects};
 use super::place::File;
 use super::tree::{Broken, Node, Shape, Span, Value};
 use super::{Listed, Options, Read, Skipped, Source, Unreadable, Unsupported, others, pods, yaml};
+use crate::model::Origin;
 
 /// Reads all files; every problem of every file is reported.
 pub fn read<'a>(sources: impl IntoIterator<Item = Source<'a>>, options: Options) -> Read {
@@ -38,7 +39,7 @@ pub fn read<'a>(sources: impl IntoIterator<Item = Source<'a>>, options: Options)
 /// Larger texts that start like JSON and are none aren't tried as YAML as well.
 const LONGEST_RETRIED: usize = 16 << 20;
 
-type Origins = hashbrown::HashMap<ObjectId, crate::model::Origin>;
+type Origins = hashbrown::HashMap<ObjectId, Origin>;
 
 struct Reader {
     options: Options,
@@ -65,6 +66,8 @@ struct FoundObject {
     /// `None` where nothing of it applies.
     object: Option<Object>,
     name_at: Span,
+    /// Where its name stands.
+    origin: Origin,
     /// Where it can't be read in full.
     doubt: Option<Unread>,
 }
@@ -122,7 +125,7 @@ impl Reader {
             };
             if let Err(broken) = read {
                 let code = broken.code;
-                report(file, &mut found.problems, &mut self.interner, broken);
+                report(file, &mut found.problems, &mut self.interner, *broken);
                 return Err(Box::new((found, code)));
             }
         }
@@ -135,7 +138,7 @@ impl Reader {
         file: &File<'a>,
         json: &mut Json<'a>,
         found: &mut Found,
-    ) -> Result<(), Broken> {
+    ) -> json::Result<()> {
         let start = json.at();
         let mut head = Head::default();
         json.entries(|json, key, key_at| match key.as_ref() {
@@ -258,6 +261,7 @@ impl Reader {
         let Some(of) = metadata(&mut context, node, kind) else { return };
         let id = ObjectId { kind, namespace: of.namespace.clone(), name: of.name.clone() };
         let name_at = of.name_at.clone();
+        let origin = file.origin(name_at.start);
         let mut doubt = None;
         let object = match kind {
             Kind::Namespace => Some(Object::Namespace(others::namespace(&mut context, node, &of))),
@@ -288,9 +292,9 @@ impl Reader {
             doubt = Some(Unread::Namespace);
         }
         let found_object = match (is_unreadable, self.options.unreadable) {
-            (false, _) => FoundObject { id, object, name_at, doubt: None },
+            (false, _) => FoundObject { id, object, name_at, origin, doubt: None },
             (true, Unreadable::FailClosed) => {
-                FoundObject { id, object: object.filter(|_| kind.is_policy()), name_at, doubt }
+                FoundObject { id, object: object.filter(|_| kind.is_policy()), name_at, origin, doubt }
             }
             (true, Unreadable::Reject) => return,
         };
@@ -308,13 +312,14 @@ impl Reader {
                 context.error("PC008", &at, "this is no Kubernetes object".to_owned(), help);
             }
         }
-        for FoundObject { id, object, name_at, doubt } in found.objects {
+        self.first.reserve(found.objects.len());
+        self.objects.all.reserve(found.objects.len());
+        for FoundObject { id, object, name_at, origin, doubt } in found.objects {
             if let Some(first) = self.first.get(&id) {
                 let title = format!("{id} is given twice");
                 context.error("PC104", &name_at, title, format!("it stands at {first} as well"));
                 continue;
             }
-            let origin = file.origin(name_at.start);
             match doubt {
                 Some(Unread::Policy(doubt)) => {
                     drop(self.objects.unreadable.insert(doubt.wide.id.clone(), doubt))

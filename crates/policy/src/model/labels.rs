@@ -40,8 +40,17 @@ impl Labels {
 /// Of a key given twice the last value counts.
 impl FromIterator<(Text, Text)> for Labels {
     fn from_iter<I: IntoIterator<Item = (Text, Text)>>(labels: I) -> Self {
-        let sorted: std::collections::BTreeMap<Text, Text> = labels.into_iter().collect();
-        Labels(sorted.into_iter().collect())
+        let mut sorted: Vec<(Text, Text)> = labels.into_iter().collect();
+        // a stable sort, and of equal neighbours the later one stays
+        sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
+        sorted.dedup_by(|later, earlier| {
+            let is_again = later.0 == earlier.0;
+            if is_again {
+                std::mem::swap(later, earlier);
+            }
+            is_again
+        });
+        Labels(sorted.into())
     }
 }
 
