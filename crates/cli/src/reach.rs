@@ -1,5 +1,6 @@
 //! `portcullis reach`.
 
+mod doubt;
 mod exposure;
 mod matrix;
 mod select;
@@ -9,9 +10,12 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 use policy::analyse::reach::{Reach, csv, json};
 use policy::index::Index;
+use policy::manifest::Bounds;
+use policy::model::Cluster;
+use policy::rows::Families;
 
 use crate::family::{FamilyArg, families};
-use crate::manifests::{self, Files};
+use crate::manifests::{self, Files, Understood};
 use crate::{Outcome, output};
 
 use select::Filter;
@@ -63,15 +67,24 @@ enum Output {
 
 /// Reads everything, asks, and prints.
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
-    let Some(cluster) = manifests::states(&args.files, &[])?.pop() else { bail!("there is no cluster") };
-    let index = Index::compile(&cluster);
+    let Understood { cluster, bounds } = manifests::understood(&args.files)?;
     let families = families(args.family);
-    let reach = Reach::of(&cluster, &index);
-    let filter = Filter::of(&cluster, &index, args.from.as_deref(), args.to.as_deref(), args.port)?;
+    match &bounds {
+        // What is open as widely as it may be meant is what to worry about.
+        Some(bounds) if args.exposure => answer(args, &bounds.wide, Some(bounds), families),
+        Some(bounds) => answer(args, &bounds.narrow, Some(bounds), families),
+        None => answer(args, &cluster, None, families),
+    }
+}
+
+fn answer(args: &Args, cluster: &Cluster, bounds: Option<&Bounds>, families: Families) -> Result<Outcome> {
+    let index = Index::compile(cluster);
+    let reach = Reach::of(cluster, &index);
+    let filter = Filter::of(cluster, &index, args.from.as_deref(), args.to.as_deref(), args.port)?;
     if args.exposure {
-        let open = exposure::open(&cluster, &index, &reach, &filter);
+        let open = exposure::open(cluster, &index, &reach, &filter);
         output::print(&match args.output {
-            Output::Table => exposure::table(&cluster, &reach, &open),
+            Output::Table => exposure::table(cluster, &reach, &open),
             Output::Json => exposure::json(&reach, &open),
             Output::Matrix | Output::Csv | Output::Md | Output::Dot => {
                 bail!("--exposure is printed as table or json")
@@ -79,15 +92,23 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         })?;
         return Ok(if open.is_empty() { Outcome::Clean } else { Outcome::Findings });
     }
-    let text = match args.output {
-        Output::Table => table::table(&table::lines(&cluster, &reach, families, &filter)),
-        Output::Md => table::markdown(&table::lines(&cluster, &reach, families, &filter)),
-        Output::Dot => table::dot(&table::lines(&cluster, &reach, families, &filter)),
-        Output::Json => json::write(&reach, families, |connection| filter.connection(&reach, connection)),
-        Output::Csv => {
-            csv::write(&cluster, &index, &reach, families, |from, to, port| filter.row(from, to, port))
+    let unknown =
+        bounds.map(|bounds| doubt::unknown(bounds, doubt::lines(bounds, &reach, families, &filter)));
+    let unknown = unknown.unwrap_or_default();
+    let lines = || table::Lines::of(cluster, &reach, families, &filter, &unknown);
+    let text = match (args.output, bounds) {
+        (Output::Table, _) => table::table(&lines()),
+        (Output::Md, _) => table::markdown(&lines()),
+        (Output::Dot, _) => table::dot(&lines()),
+        (Output::Json, _) => {
+            json::write(&reach, families, |connection| filter.connection(&reach, connection), &unknown)
         }
-        Output::Matrix => matrix::matrix(&reach, families, &filter)?,
+        (Output::Csv, Some(bounds)) => doubt::csv(bounds, families, &filter),
+        (Output::Csv, None) => {
+            csv::write(cluster, &index, &reach, families, |from, to, port| filter.row(from, to, port))
+        }
+        (Output::Matrix, None) => matrix::matrix(&reach, families, &filter)?,
+        (Output::Matrix, Some(_)) => bail!("a matrix has no room for what is unknown; take another output"),
     };
     output::print(&text)?;
     Ok(Outcome::Clean)

@@ -56,6 +56,9 @@ fn what_is_reached_has_its_schema() {
         }
     }
     assert!(connections > 100, "{connections} connections");
+    let broken = ["-f", "examples/three-tier/cluster.yaml", "-f", "examples/broken", "--keep-going"];
+    let printed = holds(&schema, &[&["reach"], &broken[..]].concat());
+    assert_eq!(printed["unknown"][0]["destinations"], json!(["backend-tier/backend"]));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use hashbrown::HashMap;
 use ipnet::IpNet;
 
+use super::groups::{Line, Many};
 use super::{Reach, Unit};
 use crate::analyse::names::Addresses;
 use crate::model::{Family, Protocol};
@@ -98,11 +99,21 @@ fn nets(reach: &Reach<'_>, unit: &Unit<'_>, family: Family, way: Way) -> Vec<(Ip
     nets.collect()
 }
 
+/// What nobody can say, because some objects can't be read in full.
+#[derive(Clone, Debug, Default)]
+pub struct Unknown {
+    /// What may pass beyond what is known to.
+    pub lines: Vec<Line>,
+    /// What can't be read, a sentence each.
+    pub unreadable: Vec<String>,
+}
+
 /// All of it as one JSON object, a line an endpoint or connection. `is_meant` is asked of each connection.
 pub fn write(
     reach: &Reach<'_>,
     families: Families,
     is_meant: impl Fn(&Connection) -> Option<PortSet>,
+    unknown: &Unknown,
 ) -> String {
     let mut text = "{\"endpoints\": [".to_owned();
     let mut between = "\n";
@@ -133,8 +144,29 @@ pub fn write(
         let _ = write!(text, ", {ports}}}");
         between = ",\n";
     });
-    text.push_str("\n]}\n");
+    text.push_str("\n]");
+    if !unknown.unreadable.is_empty() {
+        let _ = write!(text, ", {}", doubts(reach, unknown));
+    }
+    text.push_str("}\n");
     text
+}
+
+fn doubts(reach: &Reach<'_>, Unknown { lines, unreadable }: &Unknown) -> String {
+    let who = |many: &Many| {
+        let units = many.units.iter().filter_map(|place| reach.units.get(*place as usize));
+        let nets = many.outside.nets();
+        let all = units.map(|unit| quoted(&unit.id)).chain(nets.iter().map(|net| quoted(&net.to_string())));
+        all.collect::<Vec<_>>().join(", ")
+    };
+    let line = |line: &Line| {
+        let (sources, destinations) = (who(&line.sources), who(&line.destinations));
+        let ports = json_ports(&line.ports);
+        format!("\n  {{\"sources\": [{sources}], \"destinations\": [{destinations}], {ports}}}")
+    };
+    let lines: Vec<String> = lines.iter().map(line).collect();
+    let unreadable: Vec<String> = unreadable.iter().map(|sentence| quoted(sentence)).collect();
+    format!("\"unknown\": [{}\n], \"unreadable\": [{}]", lines.join(","), unreadable.join(", "))
 }
 
 fn endpoint(unit: &Unit<'_>) -> String {
