@@ -108,6 +108,18 @@ pub(crate) fn understood(files: &Files) -> Result<Understood> {
     Ok(Understood { bounds: objects.bounds(&cluster), cluster })
 }
 
+/// The cluster of these files, and all that is wrong with them, which is still to be said.
+pub(crate) fn examined(files: &[PathBuf], reading: &Reading) -> Result<(Cluster, Vec<Diagnostic>)> {
+    let mut findings = Findings::default();
+    let objects = findings.objects(input::read(files)?, reading.options());
+    let settings = reading.settings(findings.hosts(reading.hosts.as_deref())?);
+    let (cluster, diagnostics) = objects.cluster(&settings);
+    findings.add(diagnostics);
+    output::note(&passed_over(&findings.skipped));
+    say_what_follows([&cluster]);
+    Ok((cluster, findings.diagnostics))
+}
+
 /// What can't be read in full, in a sentence each.
 pub(crate) fn doubts(bounds: &Bounds) -> Vec<String> {
     let sentence = |(what, origin): &(String, Origin)| format!("{what} can't be read in full ({origin})");
@@ -119,21 +131,28 @@ pub(crate) fn sides(
     shared: Vec<Content>,
     sides: [Vec<Content>; 2],
     reading: &Reading,
-) -> Result<[Cluster; 2]> {
+) -> Result<[Understood; 2]> {
     let mut findings = Findings::default();
     let shared = findings.objects(shared, reading.options());
     let sides = sides.map(|side| findings.objects(side, reading.options()));
     let settings = reading.settings(findings.hosts(reading.hosts.as_deref())?);
-    let clusters = sides.map(|side| {
+    let sides = sides.map(|side| {
         let mut objects = shared.clone();
         objects.overlay(side);
         let (cluster, diagnostics) = objects.cluster(&settings);
         findings.add(diagnostics);
-        cluster
+        Understood { bounds: objects.bounds(&cluster), cluster }
     });
     findings.tell(reading.keep_going)?;
-    say_what_follows(&clusters);
-    Ok(clusters)
+    say_what_follows(sides.each_ref().map(|side| &side.cluster));
+    Ok(sides)
+}
+
+impl Understood {
+    /// The cluster, read as narrowly as it may be meant where it is in doubt.
+    pub(crate) fn narrow(&self) -> &Cluster {
+        self.bounds.as_ref().map_or(&self.cluster, |bounds| &bounds.narrow)
+    }
 }
 
 /// All that is to be said about the files.

@@ -1,9 +1,9 @@
 //! `portcullis reach`.
 
-mod doubt;
+pub(crate) mod doubt;
 mod exposure;
 mod matrix;
-mod select;
+pub(crate) mod select;
 mod table;
 
 use anyhow::{Result, bail};

@@ -6,10 +6,11 @@ use policy::analyse::diff::{Diff, Shape};
 use policy::analyse::reach::groups::Many;
 use policy::analyse::reach::json::{ports, quoted};
 
+use super::Unknown;
 use super::ranked::{Line, word};
 
 /// One object, a line a change.
-pub(super) fn json(diff: &Diff<'_, '_>, lines: &[Line<'_>]) -> String {
+pub(super) fn json(diff: &Diff<'_, '_>, lines: &[Line<'_>], unknown: &[Unknown]) -> String {
     let mut text = "{\"changes\": [".to_owned();
     let mut between = "\n";
     for line in lines {
@@ -17,7 +18,21 @@ pub(super) fn json(diff: &Diff<'_, '_>, lines: &[Line<'_>]) -> String {
         let _ = write!(text, "{between}  {}", change(diff, line));
         between = ",\n";
     }
-    text + "\n]}\n"
+    let doubts = list(unknown.iter().map(doubt));
+    let doubts = if unknown.is_empty() { String::new() } else { format!(", \"unknown\": {doubts}") };
+    format!("{text}\n]{doubts}}}\n")
+}
+
+fn doubt(Unknown { side, unreadable, lines }: &Unknown) -> String {
+    let line = |(from, to, ports): &(String, String, String)| {
+        format!("{{\"from\": {}, \"to\": {}, \"ports\": {}}}", quoted(from), quoted(to), quoted(ports))
+    };
+    format!(
+        "{{\"side\": {}, \"unreadable\": {}, \"lines\": {}}}",
+        quoted(side),
+        list(unreadable.iter().map(|sentence| quoted(sentence))),
+        list(lines.iter().map(line))
+    )
 }
 
 fn change(diff: &Diff<'_, '_>, line: &Line<'_>) -> String {

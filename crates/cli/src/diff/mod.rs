@@ -12,14 +12,17 @@ use anyhow::Result;
 use clap::ValueEnum;
 use policy::analyse::diff::{Risk, Shape, Worries, diff};
 use policy::analyse::names;
-use policy::analyse::reach::Reach;
+use policy::analyse::reach::words::Words;
+use policy::analyse::reach::{Reach, groups};
 use policy::index::Index;
 use policy::model::Family;
 use policy::rows::Families;
 
 use crate::family::{FamilyArg, families};
 use crate::input::{self, Content};
-use crate::manifests::{self, Reading};
+use crate::manifests::{self, Reading, Understood};
+use crate::reach::doubt;
+use crate::reach::select::Filter;
 use crate::{Outcome, output};
 
 use ranked::{Line, lines};
@@ -97,19 +100,43 @@ enum Output {
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let shared = input::read(&args.shared)?;
     let sides = [contents(&args.old, &args.new)?, contents(&args.new, &args.old)?];
-    let [old, new] = manifests::sides(shared, sides, &args.reading)?;
-    let (old_index, new_index) = (Index::compile(&old), Index::compile(&new));
-    let (before, after) = (Reach::of(&old, &old_index), Reach::of(&new, &new_index));
+    let read = manifests::sides(shared, sides, &args.reading)?;
+    let [old, new] = read.each_ref().map(Understood::narrow);
+    let (old_index, new_index) = (Index::compile(old), Index::compile(new));
+    let (before, after) = (Reach::of(old, &old_index), Reach::of(new, &new_index));
     let diff = diff(&before, &after, asked(args.family));
-    let worries = Worries::of(&diff, names::internet(&new));
-    let lines = lines(&diff, &worries, [&old, &new]);
+    let worries = Worries::of(&diff, names::internet(new));
+    let lines = lines(&diff, &worries, [old, new]);
+    let unknown = unknown(&read, [&before, &after], families(args.family));
     output::print(&match args.output {
-        Output::Table => print::table(&lines),
-        Output::Md => print::markdown(&lines),
-        Output::Json => json::json(&diff, &lines),
+        Output::Table => print::table(&lines, &unknown),
+        Output::Md => print::markdown(&lines, &unknown),
+        Output::Json => json::json(&diff, &lines, &unknown),
     })?;
     let fails = |line: &Line<'_>| args.fail_on.is_empty() || args.fail_on.iter().any(|kind| kind.is_of(line));
     Ok(if lines.iter().any(fails) { Outcome::Findings } else { Outcome::Clean })
+}
+
+/// What nobody can say of a side, because some of its objects can't be read in full.
+struct Unknown {
+    side: &'static str,
+    unreadable: Vec<String>,
+    /// Who, to whom, on which ports.
+    lines: Vec<(String, String, String)>,
+}
+
+fn unknown(read: &[Understood; 2], reaches: [&Reach<'_>; 2], families: Families) -> Vec<Unknown> {
+    let of_side = |((side, read), reach): ((&'static str, &Understood), &Reach<'_>)| {
+        let bounds = read.bounds.as_ref()?;
+        let words = Words::of(reach, &bounds.narrow);
+        let named = |line: groups::Line| {
+            (words.name(&line.sources), words.name(&line.destinations), line.ports.to_string())
+        };
+        let lines = doubt::lines(bounds, reach, families, &Filter::default());
+        let unreadable = manifests::doubts(bounds);
+        Some(Unknown { side, unreadable, lines: lines.into_iter().map(named).collect() })
+    };
+    ["OLD", "NEW"].into_iter().zip(read).zip(reaches).filter_map(of_side).collect()
 }
 
 fn asked(argument: Option<FamilyArg>) -> &'static [Family] {

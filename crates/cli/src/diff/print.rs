@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use policy::analyse::diff::Risk;
 
+use super::Unknown;
 use super::ranked::{Line, title};
 
 /// A name that is longer than this is not aligned to.
@@ -13,7 +14,19 @@ const LONGEST: usize = 40;
 const UNFOLDED: usize = 10;
 
 /// `web/* -> db/* : none => 5432/tcp`, below what the change does.
-pub(super) fn table(lines: &[Line<'_>]) -> String {
+pub(super) fn table(lines: &[Line<'_>], unknown: &[Unknown]) -> String {
+    let doubts: String = unknown.iter().map(|side| doubt(side, "  ")).collect();
+    known(lines) + &doubts
+}
+
+/// What nobody can say of a side, below the objects that are to blame.
+fn doubt(Unknown { side, unreadable, lines }: &Unknown, indent: &str) -> String {
+    let because = unreadable.join(", ");
+    let line = |(from, to, ports): &(String, String, String)| format!("{indent}{from} -> {to} : {ports}\n");
+    format!("\nunknown in {side}, because {because}\n{}", lines.iter().map(line).collect::<String>())
+}
+
+fn known(lines: &[Line<'_>]) -> String {
     let width = |of: fn(&Line<'_>) -> usize| lines.iter().map(of).max().unwrap_or(0).min(LONGEST);
     let (sources, destinations) = (width(|line| line.sources.len()), width(|line| line.destinations.len()));
     let mut text = String::new();
@@ -30,7 +43,12 @@ pub(super) fn table(lines: &[Line<'_>]) -> String {
 }
 
 /// How many of each rank, then a table for each; long ones folded.
-pub(super) fn markdown(lines: &[Line<'_>]) -> String {
+pub(super) fn markdown(lines: &[Line<'_>], unknown: &[Unknown]) -> String {
+    let doubts: String = unknown.iter().map(|side| doubt(side, "- ").replacen('\n', "\n\n", 2)).collect();
+    changes(lines) + &doubts
+}
+
+fn changes(lines: &[Line<'_>]) -> String {
     if lines.is_empty() {
         return "Nothing changes in who can talk to whom.\n".to_owned();
     }

@@ -15,6 +15,7 @@ use policy::rows::csv::parse_port;
 use policy::rows::{Actor, ProtocolPort};
 
 /// What is asked for; where nothing is said, everything.
+#[derive(Default)]
 pub(crate) struct Filter {
     from: Option<Meant>,
     to: Option<Meant>,

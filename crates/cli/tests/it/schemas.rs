@@ -87,6 +87,10 @@ fn what_changes_has_its_schema() {
         ["old.yaml", "new.yaml", "cluster.yaml"].map(|file| format!("crates/cli/tests/it/pages/diff/{file}"));
     let printed = holds(&schema, &["diff", &old, &new, "-f", &shared]);
     assert_eq!(printed["changes"].as_array().unwrap().len(), 6);
+    let broken =
+        ["diff", "-f", "examples/three-tier/cluster.yaml", "examples/three-tier/steps", "examples/broken"];
+    let printed = holds(&schema, &[&broken[..], &["--keep-going"]].concat());
+    assert_eq!(printed["unknown"][0]["side"], "NEW");
 }
 
 #[test]
