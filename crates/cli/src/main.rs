@@ -4,6 +4,7 @@
 //! Exit status: 0 yes or clean, 1 no or findings, 2 could not answer.
 
 mod can;
+mod check;
 mod completions;
 mod diff;
 mod explain;
@@ -34,6 +35,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Can(can::Args),
+    Check(check::Args),
     Diff(diff::Args),
     Explain(explain::Args),
     Lab(lab::Args),
@@ -85,6 +87,7 @@ impl Command {
             Command::Lab(_) => true,
             Command::Test(args) => args.sends_packets(),
             Command::Can(_)
+            | Command::Check(_)
             | Command::Diff(_)
             | Command::Explain(_)
             | Command::Reach(_)
@@ -97,6 +100,7 @@ impl Command {
 fn run(command: &Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Can(args) => can::run(args),
+        Command::Check(args) => check::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Lab(args) => lab::run(args),

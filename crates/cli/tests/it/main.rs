@@ -8,6 +8,7 @@
     reason = "a test may fail, and says what it compared"
 )]
 
+mod check;
 mod command;
 mod diff;
 mod documented;

@@ -3,6 +3,7 @@
 //!
 //! - [`assertions`]: what a user claims about a cluster, and whether it holds.
 //! - [`can`]: may these talk to those, by what chain, and if not, what was nearest.
+//! - [`check`]: what is probably not as its author meant it.
 //! - [`classes`]: addresses that no program tells apart, and what may pass between two kinds of them.
 //! - [`explain`]: what a policy means, and what results for a pod.
 //! - [`diff`]: what changes in that between two clusters.
@@ -11,6 +12,7 @@
 //! - [`reach`]: who can talk to whom.
 pub mod assertions;
 pub mod can;
+pub mod check;
 pub mod classes;
 pub mod diff;
 pub mod explain;

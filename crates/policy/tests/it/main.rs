@@ -10,6 +10,7 @@
 
 mod analyse_assertions;
 mod analyse_can;
+mod analyse_check;
 mod analyse_diff;
 mod analyse_reach;
 mod given;

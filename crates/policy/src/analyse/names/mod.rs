@@ -20,7 +20,7 @@ mod addresses;
 mod parse;
 mod reserved;
 mod resolve;
-mod suggest;
+pub(super) mod suggest;
 
 use std::fmt;
 
