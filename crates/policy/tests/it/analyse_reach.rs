@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::IpNet;
 use policy::analyse::names::{self, Addresses};
 use policy::analyse::reach::csv;
 use policy::analyse::reach::groups::{Line, Many, lines};
+use policy::analyse::reach::json::{Connection, connections};
 use policy::analyse::reach::words::Words;
 use policy::analyse::reach::{Reach, Unit};
 use policy::decision::Verdict;
@@ -316,6 +318,54 @@ proptest! {
         for families in FAMILIES {
             let table = csv::write(&cluster, &index, &reach, families, is_meant);
             prop_assert_eq!(table, flow_by_flow(&cluster, &index, families, is_meant));
+        }
+    }
+}
+
+/// What the connections of JSON say of a pair: a unit by its id, an address by the networks that hold it.
+fn connected(all: &[Connection], source: &End<'_>, destination: &End<'_>, family: Family) -> PortSet {
+    let is_at = |end: &End<'_>, text: &str| match end {
+        End::Unit(unit) => text == unit.id,
+        End::Address(address) => text.parse::<IpNet>().is_ok_and(|net| net.contains(address)),
+    };
+    let mut about = all.iter().filter(|one| {
+        one.family == family && is_at(source, &one.source) && is_at(destination, &one.destination)
+    });
+    let ports = about.next().map(|one| one.ports.clone()).unwrap_or_default();
+    assert_eq!(about.next(), None, "a pair stands twice");
+    ports
+}
+
+enum End<'r> {
+    Unit(&'r Unit<'r>),
+    Address(IpAddr),
+}
+
+proptest! {
+    #![proptest_config(config(64))]
+
+    #[test]
+    fn connections_are_complete(cluster in cluster(), outside in vec(any_address(), 12)) {
+        let index = Index::compile(&cluster);
+        let reach = Reach::of(&cluster, &index);
+        let mut all = Vec::new();
+        connections(&reach, Families::Both, |connection| all.push(connection));
+        for (one, other) in reach.units.iter().flat_map(|one| reach.units.iter().map(move |other| (one, other))) {
+            for family in Family::BOTH {
+                let found = reach.between(one, other, Families::Only(family)).pop();
+                let said = connected(&all, &End::Unit(one), &End::Unit(other), family);
+                prop_assert_eq!(said, found.map(|passing| passing.ports).unwrap_or_default());
+            }
+        }
+        for address in outside.into_iter().filter(|address| !is_taken(&cluster, address)) {
+            let (family, there) = (Family::of(&address), End::Address(address));
+            for unit in &reach.units {
+                let Some(own) = unit.pods.iter().find_map(|pod| pod.address(family)) else { continue };
+                check(&cluster, &index, address, own, &connected(&all, &there, &End::Unit(unit), family));
+                if unit.is_source {
+                    check(&cluster, &index, own, address, &connected(&all, &End::Unit(unit), &there, family));
+                }
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ mod analyse_assertions;
 mod analyse_can;
 mod analyse_check;
 mod analyse_diff;
+mod analyse_exposure;
 mod analyse_reach;
 mod given;
 mod given_verdicts;
