@@ -7,7 +7,7 @@ use policy::index::Index;
 use policy::model::{Cluster, Direction, Family};
 use serde::Serialize;
 
-use super::words;
+use super::{fix, words};
 
 #[derive(Serialize)]
 struct Document {
@@ -18,6 +18,8 @@ struct Document {
     unknown: Vec<Unknown>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unreadable: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<fix::Proposal>,
 }
 
 #[derive(Serialize)]
@@ -44,7 +46,7 @@ pub(crate) struct Flows {
 }
 
 #[derive(Serialize)]
-struct Ports {
+pub(super) struct Ports {
     protocol: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<u16>,
@@ -94,6 +96,7 @@ pub(super) fn render(
     index: &Index,
     answer: &Answer,
     doubts: &[String],
+    fix: Option<fix::Proposal>,
 ) -> serde_json::Result<String> {
     let all = |parts: &[Part<Chain>]| parts.iter().map(|part| flows(cluster, index, part)).collect();
     let document = Document {
@@ -107,6 +110,7 @@ pub(super) fn render(
         other_family: all(&answer.otherwise),
         unknown: answer.unknown.iter().map(|part| unknown(cluster, index, part)).collect(),
         unreadable: doubts.to_vec(),
+        fix,
     };
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
@@ -133,7 +137,7 @@ pub(crate) fn flows(cluster: &Cluster, index: &Index, part: &Part<Chain>) -> Flo
     }
 }
 
-fn ports(asked: &Asked) -> Option<Ports> {
+pub(super) fn ports(asked: &Asked) -> Option<Ports> {
     match asked {
         Asked::Everything => None,
         Asked::WithoutPorts => Some(Ports { protocol: "other".to_owned(), from: None, to: None }),

@@ -1,5 +1,6 @@
 //! `portcullis can`.
 
+mod fix;
 pub(crate) mod json;
 pub(crate) mod text;
 pub(crate) mod words;
@@ -7,6 +8,7 @@ pub(crate) mod words;
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::ValueEnum;
 use policy::analyse::can::{Answer, Question, Readings, Word, can, can_within};
+use policy::analyse::fix::fix;
 use policy::analyse::names::{self, Addresses};
 use policy::index::Index;
 use policy::manifest::Bounds;
@@ -34,6 +36,9 @@ pub(crate) struct Args {
     /// Over which address family [default: IPv4 where both ends have it, else IPv6]
     #[arg(long, value_name = "FAMILY")]
     family: Option<FamilyArg>,
+    /// Propose the smallest edit that lets it pass, and say what else that would open
+    #[arg(long)]
+    fix: bool,
     /// How to print the answer
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Output,
@@ -66,20 +71,28 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let answer = answer.ok_or_else(|| {
         anyhow!("`{}` and `{}` have no address family in common", args.source, args.destination)
     })?;
+    if args.fix && bounds.is_some() {
+        bail!("`--fix` needs manifests that can be read in full");
+    }
+    let fix = args.fix.then(|| fix(&cluster, &index, &question));
     let targets: Addresses =
         question.targets.iter().fold(Addresses::default(), |all, target| all.and(&target.ends.addresses));
     let rendered = match args.output {
-        Output::Text => text::render(
-            &text::Asked {
+        Output::Text => {
+            let asked = text::Asked {
                 cluster: &cluster,
                 index: &index,
                 source: (&args.source, &question.sources.addresses),
                 destination: (without_port(&args.destination), &targets),
                 doubts: &doubts,
-            },
-            &answer,
-        ),
-        Output::Json => json::render(&cluster, &index, &answer, &doubts)?,
+            };
+            let proposed = fix.as_ref().map(|fix| fix::render(&index, fix.as_ref())).unwrap_or_default();
+            text::render(&asked, &answer) + &proposed
+        }
+        Output::Json => {
+            let proposal = fix.and_then(|fix| fix::proposal(&index, fix.as_ref()));
+            json::render(&cluster, &index, &answer, &doubts, proposal)?
+        }
     };
     output::print(&rendered).context("cannot write the answer")?;
     match answer.word {

@@ -95,7 +95,7 @@ fn inside(cluster: &Cluster) -> Addresses {
     pods.chain(cluster.nodes.values().flat_map(|node| &node.addresses)).collect()
 }
 
-fn some(names: &[String]) -> String {
+pub(super) fn some(names: &[String]) -> String {
     let shown = names.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
     match names.len().checked_sub(MOST_NAMES) {
         None | Some(0) => shown,

@@ -7,6 +7,7 @@
 //! - [`classes`]: addresses that no program tells apart, and what may pass between two kinds of them.
 //! - [`explain`]: what a policy means, and what results for a pod.
 //! - [`diff`]: what changes in that between two clusters.
+//! - [`fix`]: what would let a denied flow pass, and what else that would do.
 //! - [`exposure`]: what is open wider than one may think.
 //! - [`names`]: how a user names pods, addresses and ports.
 //! - [`reach`]: who can talk to whom.
@@ -17,5 +18,6 @@ pub mod classes;
 pub mod diff;
 pub mod explain;
 pub mod exposure;
+pub mod fix;
 pub mod names;
 pub mod reach;
