@@ -13,6 +13,7 @@ mod analyse_can;
 mod analyse_check;
 mod analyse_diff;
 mod analyse_exposure;
+mod analyse_fix;
 mod analyse_reach;
 mod given;
 mod given_verdicts;
