@@ -1,10 +1,10 @@
 //! For programs.
 
 use anyhow::Result;
+use policy::analyse::check::Finding;
 use policy::analyse::check::codes::page;
-use policy::analyse::check::{About, Finding};
 use policy::manifest::{Diagnostic, Severity};
-use policy::model::Origin;
+use policy::model::{About, Origin};
 use serde_json::{Value, json};
 
 use super::{Report, level};

@@ -13,7 +13,9 @@ use super::metadata::Owner;
 use super::objects::{Object, ObjectId, Objects};
 use super::others::namespace_of;
 use super::pods::{Count, Pod, Template, Workload};
-use crate::model::{self, Cluster, Endpoint, EndpointId, Family, Host, Labels, Node, Phase, Text};
+use crate::model::{
+    self, About, Cluster, Endpoint, EndpointId, Family, Host, Labels, Node, Note, Phase, Text,
+};
 
 /// Where pods' addresses come from when nobody says otherwise (D21).
 pub const DEFAULT_POD_NETWORKS: [IpNet; 2] = [
@@ -68,8 +70,18 @@ impl Objects {
                 Object::Namespace(_) | Object::Node(_) | Object::Pod(_) | Object::Workload(_) => (),
             }
         }
+        cluster.notes = notes(self);
         (cluster, diagnostics)
     }
+}
+
+fn notes(objects: &Objects) -> IndexMap<About, Note> {
+    let about = |id: &ObjectId| match objects.all.get(id)? {
+        Object::Policy(policy) => Some(About::Policy(policy.id.clone())),
+        Object::Namespace(namespace) => Some(About::Namespace(namespace.name.clone())),
+        Object::Node(_) | Object::Pod(_) | Object::Workload(_) | Object::Service(_) => None,
+    };
+    objects.notes.iter().filter_map(|(id, note)| Some((about(id)?, note.clone()))).collect()
 }
 
 fn hosts(settings: &Settings) -> IndexMap<Text, Host> {

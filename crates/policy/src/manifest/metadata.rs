@@ -5,7 +5,7 @@ use super::kinds::Kind;
 use super::labels::labels;
 use super::names::{is_dns_label, is_subdomain};
 use super::tree::{Node, Span, Value, get};
-use crate::model::{Labels, Origin, Text};
+use crate::model::{Ignore, Labels, Origin, Text};
 
 const FIELDS: [&str; 15] = [
     "name",
@@ -25,6 +25,9 @@ const FIELDS: [&str; 15] = [
     "managedFields",
 ];
 
+/// The one annotation that is read: findings of `check` that are known, with reasons.
+const IGNORE: &str = "portcullis.dev/ignore";
+
 /// Who an object is.
 #[derive(Clone, Debug)]
 pub(super) struct Metadata {
@@ -37,6 +40,7 @@ pub(super) struct Metadata {
     pub(super) name_at: Span,
     pub(super) is_deleted: bool,
     pub(super) controller: Option<Owner>,
+    pub(super) ignore: Option<Ignore>,
 }
 
 /// What made an object.
@@ -56,7 +60,7 @@ pub(super) fn metadata<'a>(context: &mut Context<'_, 'a>, object: &Node<'a>, kin
     let entries = context.map(node, "metadata", &FIELDS, unknown)?;
     let namespace = namespace(context, get(entries, "namespace"), kind);
     let labels = labels(context, get(entries, "labels"));
-    annotations(context, get(entries, "annotations"));
+    let ignore = annotations(context, get(entries, "annotations"));
     let Some(name_node) = get(entries, "name") else {
         no_name(context, node, kind);
         return None;
@@ -72,6 +76,7 @@ pub(super) fn metadata<'a>(context: &mut Context<'_, 'a>, object: &Node<'a>, kin
         name_at: name_node.at.clone(),
         is_deleted: get(entries, "deletionTimestamp").is_some(),
         controller: controller(context, get(entries, "ownerReferences")),
+        ignore,
     })
 }
 
@@ -136,15 +141,21 @@ fn namespace<'a>(context: &mut Context<'_, 'a>, node: Option<&Node<'a>>, kind: K
     }
 }
 
-/// Nobody here reads them, but the API server rejects values that are no strings.
-fn annotations<'a>(context: &mut Context<'_, 'a>, node: Option<&Node<'a>>) {
-    let Some(entries) = node.and_then(|node| context.any_map(node, "annotations")) else { return };
-    for entry in entries {
+/// Nobody here reads the others, but the API server rejects values that are no strings.
+fn annotations<'a>(context: &mut Context<'_, 'a>, node: Option<&Node<'a>>) -> Option<Ignore> {
+    let mut ignore = None;
+    for entry in node.and_then(|node| context.any_map(node, "annotations")).unwrap_or_default() {
         let what = format!("annotation {}", entry.key);
-        if !matches!(entry.value.value, Value::Null) {
-            context.text(Some(&entry.value), &what);
+        if matches!(entry.value.value, Value::Null) {
+            continue;
+        }
+        let text = context.text(Some(&entry.value), &what);
+        if let Some(text) = text.filter(|_| entry.key == IGNORE) {
+            let origin = context.file.origin(entry.key_at.start);
+            ignore = Some(Ignore { text: Text::from(text), origin });
         }
     }
+    ignore
 }
 
 fn controller<'a>(context: &mut Context<'_, 'a>, node: Option<&Node<'a>>) -> Option<Owner> {

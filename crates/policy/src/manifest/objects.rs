@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use super::doubt::Doubt;
 use super::kinds::Kind;
 use super::pods::{Pod, Workload};
-use crate::model::{Namespace, Node, Origin, Policy, PolicyId, Service, Text};
+use crate::model::{Namespace, Node, Note, Origin, Policy, PolicyId, Service, Text};
 
 /// Which object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,6 +33,7 @@ pub(super) enum Object {
 #[derive(Clone, Debug, Default)]
 pub struct Objects {
     pub(super) all: IndexMap<ObjectId, Object, hashbrown::DefaultHashBuilder>,
+    pub(super) notes: IndexMap<ObjectId, Note>,
     pub(super) unreadable: IndexMap<PolicyId, Box<Doubt>>,
     pub(super) unreadable_namespaces: IndexMap<Text, Origin>,
 }
@@ -41,10 +42,12 @@ impl Objects {
     /// Lays `later` over these: an object of the same name is replaced where it stands, others are added.
     pub fn overlay(&mut self, later: Objects) {
         for id in later.all.keys() {
+            self.notes.swap_remove(id);
             self.unreadable.retain(|policy, _| !is_same(id, policy));
             self.unreadable_namespaces.retain(|name, _| id.kind != Kind::Namespace || id.name != *name);
         }
         self.all.extend(later.all);
+        self.notes.extend(later.notes);
         self.unreadable.extend(later.unreadable);
         self.unreadable_namespaces.extend(later.unreadable_namespaces);
     }

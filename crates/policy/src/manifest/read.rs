@@ -13,7 +13,7 @@ use super::objects::{Object, ObjectId, Objects};
 use super::place::File;
 use super::tree::{Broken, Node, Shape, Span, Value};
 use super::{Listed, Options, Read, Skipped, Source, Unreadable, Unsupported, others, pods, yaml};
-use crate::model::Origin;
+use crate::model::{Note, Origin};
 
 /// Reads all files; every problem of every file is reported.
 pub fn read<'a>(sources: impl IntoIterator<Item = Source<'a>>, options: Options) -> Read {
@@ -68,6 +68,8 @@ struct FoundObject {
     name_at: Span,
     /// Where its name stands.
     origin: Origin,
+    /// What has no part in any verdict.
+    note: Option<Note>,
     /// Where it can't be read in full.
     doubt: Option<Unread>,
 }
@@ -261,6 +263,8 @@ impl Reader {
         let Some(of) = metadata(&mut context, node, kind) else { return };
         let id = ObjectId { kind, namespace: of.namespace.clone(), name: of.name.clone() };
         let name_at = of.name_at.clone();
+        let is_noted = of.ignore.is_some() || kind == Kind::Namespace;
+        let note = is_noted.then(|| Note { origin: of.origin.clone(), ignore: of.ignore.clone() });
         let origin = file.origin(name_at.start);
         let mut doubt = None;
         let object = match kind {
@@ -292,9 +296,9 @@ impl Reader {
             doubt = Some(Unread::Namespace);
         }
         let found_object = match (is_unreadable, self.options.unreadable) {
-            (false, _) => FoundObject { id, object, name_at, origin, doubt: None },
+            (false, _) => FoundObject { id, object, name_at, origin, note, doubt: None },
             (true, Unreadable::FailClosed) => {
-                FoundObject { id, object: object.filter(|_| kind.is_policy()), name_at, origin, doubt }
+                FoundObject { id, object: object.filter(|_| kind.is_policy()), name_at, origin, note, doubt }
             }
             (true, Unreadable::Reject) => return,
         };
@@ -314,7 +318,7 @@ impl Reader {
         }
         self.first.reserve(found.objects.len());
         self.objects.all.reserve(found.objects.len());
-        for FoundObject { id, object, name_at, origin, doubt } in found.objects {
+        for FoundObject { id, object, name_at, origin, note, doubt } in found.objects {
             if let Some(first) = self.first.get(&id) {
                 let title = format!("{id} is given twice");
                 context.error("PC104", &name_at, title, format!("it stands at {first} as well"));
@@ -330,6 +334,7 @@ impl Reader {
                 None => (),
             }
             self.first.insert(id.clone(), origin);
+            self.objects.notes.extend(note.map(|note| (id.clone(), note)));
             if let Some(object) = object {
                 self.objects.all.insert(id, object);
             }

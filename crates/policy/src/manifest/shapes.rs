@@ -61,6 +61,7 @@ pub(super) fn shape_of(api_version: &str, kind: &str, key: &str) -> &'static Sha
 fn of_kind(kind: Kind, key: &str) -> &'static Shape {
     match (kind, key) {
         (kind, "metadata") if kind.is_policy() => &POLICY_METADATA,
+        (Kind::Namespace, "metadata") => &POLICY_METADATA,
         (_, "metadata") => &METADATA,
         (Kind::Pod, "spec") => &POD_SPEC_OF_POD,
         (Kind::Pod, "status") => &POD_STATUS,

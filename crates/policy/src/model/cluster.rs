@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use indexmap::IndexMap;
 use ipnet::IpNet;
 
-use super::{Family, Labels, Policy, PolicyId, Protocol, Selector, Text};
+use super::{Family, Labels, Origin, Policy, PolicyId, Protocol, Selector, Text};
 
 /// A whole cluster. Maps keep the order of the manifests, for rows that people read; equality ignores it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,6 +25,35 @@ pub struct Cluster {
     pub hosts: IndexMap<Text, Host>,
     /// The networks that pods' addresses come from.
     pub pod_networks: Vec<IpNet>,
+    /// Where namespaces were written, and what stands on objects for whoever checks them.
+    pub notes: IndexMap<About, Note>,
+}
+
+/// An object that something is to be said about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum About {
+    /// A policy.
+    Policy(PolicyId),
+    /// A namespace.
+    Namespace(Text),
+}
+
+/// What has no part in any verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Where the object was written.
+    pub origin: Origin,
+    /// The annotation `portcullis.dev/ignore`: findings that are known, with reasons.
+    pub ignore: Option<Ignore>,
+}
+
+/// An annotation that suppresses findings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ignore {
+    /// `CODE: reason`, once or more.
+    pub text: Text,
+    /// Where it was written.
+    pub origin: Origin,
 }
 
 /// A namespace.

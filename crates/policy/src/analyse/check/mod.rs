@@ -5,17 +5,23 @@
 //! file a group of findings; [`codes`] says what each is about.
 
 mod always;
+mod blocks;
 pub mod codes;
 mod dns;
 mod effect;
+mod ground;
 mod half;
+mod hosts;
+mod looks;
 mod names;
+mod order;
 mod redundant;
 mod scene;
 mod selects;
+mod suppress;
 
 use crate::index::Index;
-use crate::model::{Cluster, Direction, Origin, Policy, PolicyId, Rule, Text};
+use crate::model::{About, Cluster, Direction, Origin, Policy, PolicyId, Rule};
 use crate::program::{Fallback, Program};
 
 pub use effect::{Effect, Effects, RuleAt, Said, effects};
@@ -39,15 +45,6 @@ pub struct Finding {
     pub fix: String,
     /// Other places to look at, each with what is there.
     pub related: Vec<(String, Origin)>,
-}
-
-/// What a finding is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum About {
-    /// A policy.
-    Policy(PolicyId),
-    /// A namespace.
-    Namespace(Text),
 }
 
 /// A finding that its object's author knows about.
@@ -77,8 +74,16 @@ pub fn check(cluster: &Cluster, index: &Index) -> Checked {
     findings.extend(dns::unresolved(&scene));
     findings.extend(half::half_open(&scene));
     findings.extend(names::ports(&scene));
-    findings.sort_by_key(|finding| place(cluster, finding));
-    Checked { findings, suppressed: Vec::new() }
+    findings.extend(blocks::blocks(&scene));
+    findings.extend(hosts::on_host_network(&scene));
+    findings.extend(order::equal_priorities(&scene));
+    findings.extend(order::two_readings(&scene));
+    findings.extend(ground::without_default(&scene));
+    findings.extend(looks::looks(&scene));
+    let mut checked = suppress::suppress(cluster, findings);
+    checked.findings.sort_by_key(|finding| place(cluster, finding));
+    checked.suppressed.sort_by_key(|one| place(cluster, &one.finding));
+    checked
 }
 
 /// Whether the object of a finding comes first, and the finding in it.

@@ -149,11 +149,6 @@ impl<'a> Scene<'a> {
         groups.filter(move |group| group.program.direction == direction)
     }
 
-    /// The pods that a policy is about in a direction, each address by itself.
-    pub(super) fn subjects_of(&self, policy: &PolicyId, direction: Direction) -> Vec<&Pod<'a>> {
-        self.groups_of(policy, direction).flat_map(|group| self.subjects(group)).collect()
-    }
-
     /// All pods, also those that policies don't know, that a selector matches.
     pub(super) fn matching<'s>(&'s self, selector: &'s Selector) -> impl Iterator<Item = &'a Endpoint> + 's {
         let inside = namespace(selector).and_then(|name| self.of_namespace.get(name));
