@@ -9,8 +9,14 @@ use std::fs;
 use crate::command::{portcullis, root};
 
 #[test]
+fn the_readme_shows_what_is_printed() {
+    holds("README.md");
+}
+
+#[test]
 fn can_is_as_documented() {
     holds("docs/can.md");
+    holds("crates/cli/tests/it/pages/can.md");
 }
 
 #[test]
