@@ -1,6 +1,6 @@
 //! The answer for programs; `docs/can.md` describes every field.
 
-use policy::analyse::can::{Answer, Chain, Link, Part, Word, near};
+use policy::analyse::can::{self, Answer, Chain, Link, Part, Word, near};
 use policy::analyse::names::Asked;
 use policy::decision::{Exemption, Reason, Verdict};
 use policy::index::Index;
@@ -18,8 +18,19 @@ struct Document {
     unknown: Vec<Unknown>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unreadable: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    made_up: Vec<MadeUp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<fix::Proposal>,
+}
+
+#[derive(Serialize)]
+struct MadeUp {
+    pods: Vec<String>,
+    block: String,
+    rule: String,
+    otherwise: String,
+    text: String,
 }
 
 #[derive(Serialize)]
@@ -110,9 +121,20 @@ pub(super) fn render(
         other_family: all(&answer.otherwise),
         unknown: answer.unknown.iter().map(|part| unknown(cluster, index, part)).collect(),
         unreadable: doubts.to_vec(),
+        made_up: answer.made_up.iter().map(|one| made_up(index, one)).collect(),
         fix,
     };
     Ok(serde_json::to_string_pretty(&document)? + "\n")
+}
+
+fn made_up(index: &Index, made_up: &can::MadeUp) -> MadeUp {
+    MadeUp {
+        pods: made_up.pods.iter().map(ToString::to_string).collect(),
+        block: made_up.block.to_string(),
+        rule: made_up.rule.to_string(),
+        otherwise: made_up.otherwise.to_string(),
+        text: words::made_up(index, made_up),
+    }
 }
 
 fn unknown(cluster: &Cluster, index: &Index, part: &Part<Chain>) -> Unknown {

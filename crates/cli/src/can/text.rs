@@ -35,6 +35,10 @@ pub(super) fn render(asked: &Asked<'_>, answer: &Answer) -> String {
         parts => text += &many(asked, parts),
     }
     text += &unknown(asked, &answer.unknown);
+    for made_up in &answer.made_up {
+        let pods: Vec<String> = made_up.pods.iter().map(ToString::to_string).collect();
+        text += &format!("address  of {} is {}\n", some(&pods), words::made_up(asked.index, made_up));
+    }
     if !answer.otherwise.is_empty() {
         text += "\nIPv6 would get another verdict:\n";
         text += &many(asked, &answer.otherwise);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use policy::analyse::can::{Chain, Group, Link, Miss, Near, Part, Who};
+use policy::analyse::can::{Chain, Group, Link, MadeUp, Miss, Near, Part, Who};
 use policy::decision::{Exemption, Reason, RuleName, Verdict};
 use policy::index::Index;
 use policy::model::{
@@ -128,6 +128,20 @@ pub(crate) fn near(index: &Index, near: &Near) -> String {
     let name = index.rule_name(near.rule).map(|name| name.to_string()).unwrap_or_default();
     let why: Vec<String> = near.misses.iter().map(miss).collect();
     format!("{name} ({}): {}", rule_origin(index, near.rule), why.join("; "))
+}
+
+/// What hangs on an address that we made up.
+pub(crate) fn made_up(index: &Index, made_up: &MadeUp) -> String {
+    let rule = index.rule_name(made_up.rule).map(|name| name.to_string()).unwrap_or_default();
+    let otherwise = match made_up.otherwise {
+        Verdict::Accept => "allowed",
+        Verdict::Deny => "denied",
+    };
+    format!(
+        "made up: {} of {rule} ({}) holds a part of the pod network, and elsewhere in it this may be {otherwise}",
+        made_up.block,
+        rule_origin(index, made_up.rule)
+    )
 }
 
 pub(crate) fn miss(miss: &Miss) -> String {

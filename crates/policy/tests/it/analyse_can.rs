@@ -96,6 +96,49 @@ proptest! {
         };
         prop_assert_eq!(answer.map(|answer| answer.word), word);
     }
+
+    /// One pod with another over one port: a verdict is said to hang on the made-up address of a pod exactly
+    /// where at another address of the pod network, that nobody has, the pod would get another one.
+    #[test]
+    fn verdicts_hang_on_made_up_addresses_where_others_get_others(
+        mut cluster in cluster(),
+        (from, to) in (any::<proptest::sample::Index>(), any::<proptest::sample::Index>()),
+        port in proptest::sample::select(vec![53_u16, 80, 8080]),
+    ) {
+        cluster.pod_networks = vec!["10.0.0.0/27".parse().unwrap()];
+        cluster.endpoints.values_mut().for_each(|pod| pod.addresses_made_up = true);
+        let index = Index::compile(&cluster);
+        let at = |pod: &policy::model::Endpoint| pod.address(Family::V4)
+            .filter(|at| index.owner(*at).is_some_and(|owner| owner.id == pod.id));
+        let pods: Vec<_> = cluster.endpoints.values().filter(|pod| at(pod).is_some()).collect();
+        prop_assume!(pods.len() > 1);
+        let (source, destination) = (*from.get(&pods), *to.get(&pods));
+        prop_assume!(source.id != destination.id);
+        let only = |pod| Ends { pods: vec![pod], ..Ends::default() };
+        let asked = Asked::Ports(Protocol::Tcp, port, port);
+        let targets = vec![Target { ends: only(destination), asked, path: Path::Direct }];
+        let question = Question { sources: only(source), targets, families: Families::Only(Family::V4) };
+        let answer = can(&cluster, &index, &question).unwrap();
+        let (here, there) = (at(source).unwrap(), at(destination).unwrap());
+        let now = spec::decide(&cluster, &Flow::direct(here, there, Protocol::Tcp, port)).verdict();
+        let free = (0..32).map(|number| IpAddr::from([10, 0, 0, number]))
+            .filter(|at| index.owner(*at).is_none() && index.node_at(*at).is_none());
+        let mut hanging = std::collections::BTreeSet::new();
+        for other in free {
+            for (pod, from, to) in [(source, other, there), (destination, here, other)] {
+                let mut moved = cluster.clone();
+                let addresses = &mut moved.endpoints[&pod.id].addresses;
+                addresses.retain(|address| address.is_ipv6());
+                addresses.push(other);
+                let flow = Flow::direct(from, to, Protocol::Tcp, port);
+                if spec::decide(&moved, &flow).verdict() != now {
+                    hanging.insert(pod.id.clone());
+                }
+            }
+        }
+        let said = answer.made_up.iter().flat_map(|made_up| made_up.pods.iter().cloned()).collect();
+        prop_assert_eq!(hanging, said, "{:#?}", answer.made_up);
+    }
 }
 
 /// The cluster where one policy denies, or accepts, everything before all others.

@@ -5,6 +5,7 @@
 //! flow of each kind is decided, so the answer holds for all of them, however many there are.
 
 mod classes;
+mod made_up;
 mod near;
 mod pieces;
 mod survey;
@@ -18,6 +19,7 @@ use crate::rows::Families;
 use super::names::{Ends, Target};
 
 pub use classes::Who;
+pub use made_up::MadeUp;
 pub(super) use near::ports;
 pub use near::{Miss, Near, near};
 pub(super) use survey::survey;
@@ -45,6 +47,8 @@ pub struct Answer {
     pub otherwise: Vec<Part<Chain>>,
     /// Flows of which nobody can say, because objects can't be read in full; as the narrow reading has them.
     pub unknown: Vec<Part<Chain>>,
+    /// Pods whose verdict hangs on an address that we made up (D21).
+    pub made_up: Vec<MadeUp>,
 }
 
 /// The answer in a word.
@@ -104,6 +108,7 @@ impl Chain {
 pub fn can(cluster: &Cluster, index: &Index, question: &Question<'_>) -> Option<Answer> {
     let parts = parts(cluster, index, question);
     let mut answer = answered(parts, Vec::new())?;
+    answer.made_up = made_up::made_up(cluster, index, &answer.parts);
     answer.otherwise = otherwise(cluster, index, question);
     Some(answer)
 }
@@ -134,7 +139,9 @@ pub fn can_within(readings: &Readings<'_>, question: &Question<'_>) -> Option<An
     if known.is_empty() && unknown.is_empty() {
         known = own(question);
     }
-    answered(known, unknown)
+    let mut answer = answered(known, unknown)?;
+    answer.made_up = made_up::made_up(cluster, narrow, &answer.parts);
+    Some(answer)
 }
 
 fn answered(mut parts: Vec<Part<Chain>>, unknown: Vec<Part<Chain>>) -> Option<Answer> {
@@ -147,7 +154,7 @@ fn answered(mut parts: Vec<Part<Chain>>, unknown: Vec<Part<Chain>>) -> Option<An
         (0, _, 0) => Word::No,
     };
     parts.sort_by_key(|part| std::cmp::Reverse(part.answer.verdict()));
-    Some(Answer { word, parts, otherwise: Vec::new(), unknown })
+    Some(Answer { word, parts, otherwise: Vec::new(), unknown, made_up: Vec::new() })
 }
 
 /// All flows of a question, by what settled them; pods are asked about themselves only where nobody else is.
