@@ -49,3 +49,35 @@ fn each_code_has_a_page() {
     assert_eq!(run.status, 2);
     assert!(run.stderr.contains("there is no page on `PC999`"), "{}", run.stderr);
 }
+
+#[test]
+fn sarif_has_a_rule_for_every_code_and_a_place_for_every_result() {
+    for file in ["PC510", "PC591-near", "broken"] {
+        let run = check(file, &["--output", "sarif"]);
+        let document: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(document["version"], "2.1.0");
+        let (rules, results) =
+            (&document["runs"][0]["tool"]["driver"]["rules"], document["runs"][0]["results"].as_array().unwrap());
+        for page in PAGES {
+            assert!(rules.as_array().unwrap().iter().any(|rule| rule["id"] == page.code), "{}", page.code);
+        }
+        assert!(!results.is_empty());
+        for result in results {
+            let at = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+            assert_eq!(rules[at]["id"], result["ruleId"]);
+            let place = &result["locations"][0]["physicalLocation"];
+            let is_ours = result["ruleId"] != "PC560";
+            assert!(!is_ours || place["region"]["startLine"].as_u64().unwrap() > 0, "{result}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_no_answer_and_findings_are_one() {
+    assert_eq!(check("broken", &[]).status, 2);
+    assert_eq!(check("broken", &["--keep-going"]).status, 1);
+    assert_eq!(check("PC512-near", &["--ignore", "PC560"]).status, 0);
+    assert_eq!(check("PC512", &[]).status, 1);
+    assert_eq!(check("PC512", &["--ignore", "PC999"]).status, 2);
+    assert_eq!(portcullis(&["check"], "").status, 2);
+}

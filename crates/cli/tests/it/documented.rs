@@ -20,6 +20,12 @@ fn can_is_as_documented() {
 }
 
 #[test]
+fn check_is_as_documented() {
+    holds("docs/check.md");
+    holds("crates/cli/tests/it/pages/check.md");
+}
+
+#[test]
 fn explain_is_as_documented() {
     holds("docs/explain.md");
 }

@@ -153,7 +153,11 @@ impl World {
                 counts.0 += 1;
                 assert!(difference.is_some(), "{what} is said to decide: {:#?}", self.cluster);
             }
-            _ => {
+            Effect::Contained
+            | Effect::NothingToday
+            | Effect::NeverDecides
+            | Effect::Overruled
+            | Effect::Nobody => {
                 counts.1 += 1;
                 assert!(difference.is_none(), "{what}, {effect:?}: {difference:?} in {:#?}", self.cluster);
             }
