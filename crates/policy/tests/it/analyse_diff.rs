@@ -1,5 +1,6 @@
 //! What changes between two clusters, and what is open, against every flow of random worlds.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use policy::analyse::diff::{Change, Diff, diff};
@@ -7,6 +8,7 @@ use policy::analyse::exposure::exposures;
 use policy::analyse::names::Addresses;
 use policy::analyse::reach::Reach;
 use policy::analyse::reach::groups::Many;
+use policy::analyse::reach::words::Words;
 use policy::decision::Verdict;
 use policy::index::Index;
 use policy::model::{Cluster, Direction, EndpointId, Family, Flow, Labels, Protocol};
@@ -16,7 +18,7 @@ use proptest::bool::weighted;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::analyse_reach::any_address;
+use crate::analyse_reach::{any_address, meant};
 use crate::worlds::random::{cluster, config};
 
 const PORTS: [(Protocol, u16); 5] = [
@@ -186,6 +188,26 @@ proptest! {
             listed.sort();
             there.sort();
             prop_assert_eq!(listed, there);
+        }
+    }
+
+    #[test]
+    fn a_name_means_the_same_on_both_sides(cluster in cluster(), edit in edit()) {
+        let (before, after) = edited(&cluster, &edit);
+        let (old_index, new_index) = (Index::compile(&before), Index::compile(&after));
+        let (old, new) = (Reach::of(&before, &old_index), Reach::of(&after, &new_index));
+        let diff = diff(&old, &new, &Family::BOTH);
+        let words = Words::of_diff(&diff, [&before, &after]);
+        let sides = [(&before, &old_index, &old), (&after, &new_index, &new)];
+        for many in diff.changes.iter().flat_map(|change| [&change.sources, &change.destinations]) {
+            let units = Many { units: many.units.clone(), outside: Addresses::default() };
+            if units.units.is_empty() { continue }
+            let name = words.name(&units);
+            for (side, (cluster, index, reach)) in sides.into_iter().enumerate() {
+                let pods = units.units.iter().flat_map(|place| diff.atoms[*place as usize].pods[side]);
+                let expected: BTreeSet<EndpointId> = pods.map(|pod| pod.id.clone()).collect();
+                prop_assert_eq!(meant(cluster, index, reach, &name), expected, "{} on side {}", name, side);
+            }
         }
     }
 

@@ -222,7 +222,7 @@ fn the_corpus_is_reached_as_it_says() {
 }
 
 /// Which pods the names of a list mean: `a/*`, `a/b`, `a/k=v`, `[k=v]/*`, and any of these but `except` others.
-fn meant(cluster: &Cluster, index: &Index, reach: &Reach<'_>, list: &str) -> BTreeSet<EndpointId> {
+pub(crate) fn meant(cluster: &Cluster, index: &Index, reach: &Reach<'_>, list: &str) -> BTreeSet<EndpointId> {
     list.split(", ")
         .flat_map(|name| match name.split_once(" except ") {
             Some((all, but)) => {
@@ -244,7 +244,8 @@ fn pods_of(cluster: &Cluster, index: &Index, reach: &Reach<'_>, name: &str) -> B
         };
         return there.filter(has).map(|pod| pod.id.clone()).collect();
     }
-    let ends = names::ends(cluster, index, &names::source(name).unwrap()).unwrap();
+    // A name of another cluster may mean nobody here.
+    let ends = names::ends(cluster, index, &names::source(name).unwrap()).unwrap_or_default();
     let meant: BTreeSet<&EndpointId> = ends.pods.iter().map(|pod| &pod.id).collect();
     there.map(|pod| &pod.id).filter(|id| meant.contains(id)).cloned().collect()
 }

@@ -8,7 +8,7 @@ use crate::model::{Endpoint, EndpointId, Text, Workload};
 /// The same pods in both clusters, or pods of one: a workload, or, where its pods differ on one side, a pod.
 #[derive(Clone, Debug)]
 pub struct Atom<'r, 'a> {
-    /// As the new cluster calls it, or the old one where it is gone.
+    /// As the new cluster calls it, or the old one where it is gone or its name says more.
     pub id: String,
     /// The namespace.
     pub namespace: Text,
@@ -67,17 +67,20 @@ fn by_pod<'r, 'a>(before: &[&'r Unit<'a>], after: &[&'r Unit<'a>]) -> Vec<Option
     };
     let (before, after) = (of(before), of(after));
     let all: IndexSet<&EndpointId> = after.keys().chain(before.keys()).copied().collect();
-    all.into_iter().map(|id| atom(before.get(id).copied(), after.get(id).copied())).collect()
+    let atoms = all.into_iter().map(|id| {
+        // Of what is one pod now there were several: the name of the workload would mean all of them.
+        let named = |atom| Atom { id: id.to_string(), ..atom };
+        atom(before.get(id).copied(), after.get(id).copied()).map(named)
+    });
+    atoms.collect()
 }
 
 fn atom<'r, 'a>(before: Option<Part<'r, 'a>>, after: Option<Part<'r, 'a>>) -> Option<Atom<'r, 'a>> {
-    let (unit, pods) = after.or(before)?;
-    let id = match pods {
-        [pod] if unit.pods.len() > 1 => pod.id.to_string(),
-        _ => unit.id.clone(),
-    };
+    let (unit, _) = after.or(before)?;
+    // The longer name says the kind, because on that side another one shares the rest.
+    let ids = [after, before].into_iter().flatten().map(|(unit, _)| &unit.id);
     Some(Atom {
-        id,
+        id: ids.rev().max_by_key(|id| id.len())?.clone(),
         namespace: unit.namespace.clone(),
         before: before.map(|(unit, _)| unit),
         after: after.map(|(unit, _)| unit),
