@@ -56,8 +56,10 @@ fn sarif_has_a_rule_for_every_code_and_a_place_for_every_result() {
         let run = check(file, &["--output", "sarif"]);
         let document: Value = serde_json::from_str(&run.stdout).unwrap();
         assert_eq!(document["version"], "2.1.0");
-        let (rules, results) =
-            (&document["runs"][0]["tool"]["driver"]["rules"], document["runs"][0]["results"].as_array().unwrap());
+        let (rules, results) = (
+            &document["runs"][0]["tool"]["driver"]["rules"],
+            document["runs"][0]["results"].as_array().unwrap(),
+        );
         for page in PAGES {
             assert!(rules.as_array().unwrap().iter().any(|rule| rule["id"] == page.code), "{}", page.code);
         }

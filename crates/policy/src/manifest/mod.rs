@@ -24,6 +24,7 @@ mod hosts;
 mod json;
 mod kinds;
 mod labels;
+mod looks;
 mod metadata;
 mod names;
 mod network_policy;

@@ -7,6 +7,7 @@ use super::fields::{Context, Interner, MOST_DIAGNOSTICS, Problems};
 use super::head::{Head, implied_by, item};
 use super::json::{self, Json};
 use super::kinds::{Kind, Known, known};
+use super::looks::looks;
 use super::metadata::metadata;
 use super::network_policy::network_policy;
 use super::objects::{Object, ObjectId, Objects};
@@ -263,8 +264,9 @@ impl Reader {
         let Some(of) = metadata(&mut context, node, kind) else { return };
         let id = ObjectId { kind, namespace: of.namespace.clone(), name: of.name.clone() };
         let name_at = of.name_at.clone();
-        let is_noted = of.ignore.is_some() || kind == Kind::Namespace;
-        let note = is_noted.then(|| Note { origin: of.origin.clone(), ignore: of.ignore.clone() });
+        let looks = if kind == Kind::NetworkPolicy { looks(node) } else { Vec::new() };
+        let is_noted = of.ignore.is_some() || kind == Kind::Namespace || !looks.is_empty();
+        let note = is_noted.then(|| Note { origin: of.origin.clone(), ignore: of.ignore.clone(), looks });
         let origin = file.origin(name_at.start);
         let mut doubt = None;
         let object = match kind {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use indexmap::IndexMap;
 use ipnet::IpNet;
 
-use super::{Family, Labels, Origin, Policy, PolicyId, Protocol, Selector, Text};
+use super::{Direction, Family, Labels, Origin, Policy, PolicyId, Protocol, Selector, Text};
 
 /// A whole cluster. Maps keep the order of the manifests, for rows that people read; equality ignores it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,6 +45,19 @@ pub struct Note {
     pub origin: Origin,
     /// The annotation `portcullis.dev/ignore`: findings that are known, with reasons.
     pub ignore: Option<Ignore>,
+    /// What is written so that it may be taken for the reverse.
+    pub looks: Vec<Look>,
+}
+
+/// A part of a NetworkPolicy that may be taken for the reverse of what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Look {
+    /// No `policyTypes` and nothing but egress rules: it isolates ingress all the same (N2).
+    IngressImplied,
+    /// No `policyTypes` and an empty `egress`: it says nothing about egress (N2).
+    EgressIgnored,
+    /// The rule at this place has an empty list of peers: everyone (N11).
+    EmptyPeers(Direction, usize),
 }
 
 /// An annotation that suppresses findings.

@@ -10,8 +10,8 @@ mod policy;
 mod selector;
 
 pub use cluster::{
-    About, Cluster, ContainerPort, Endpoint, EndpointId, Host, Ignore, Namespace, Node, Note, Phase, Service,
-    ServiceId, ServicePort, TargetPort, Workload,
+    About, Cluster, ContainerPort, Endpoint, EndpointId, Host, Ignore, Look, Namespace, Node, Note, Phase,
+    Service, ServiceId, ServicePort, TargetPort, Workload,
 };
 pub use flow::{Direction, Family, Flow, Path, Protocol};
 pub use labels::Labels;

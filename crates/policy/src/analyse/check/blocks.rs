@@ -16,6 +16,9 @@ use crate::program::{PeerId, PeerMatch, PeerSet, Program};
 /// Where clouds hand out credentials to whoever asks.
 const METADATA: [&str; 2] = ["169.254.169.254", "fd00:ec2::254"];
 
+/// So many pods are enough to show what is meant.
+const EXAMPLES: usize = 3;
+
 /// Blocks that decide about pods, blocks that are Services' addresses, and ways to the cloud's metadata.
 pub(super) fn blocks(scene: &Scene<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -62,10 +65,15 @@ fn over_pods(
     let mut found: Vec<&EndpointId> = Vec::new();
     for group in scene.groups_of(&policy.id, at.direction).filter(|group| group.family == family) {
         let narrow = narrowed(scene, group.program, id, block);
-        found.extend(inside.iter().filter(|pod| decides(group, &narrow, pod)).map(|pod| &pod.pod.id));
+        let mut others = group.meetings.iter().map(super::scene::Other::party);
+        if others.any(|party| narrow.allowed(&party) != group.program.allowed(&party)) {
+            let here = inside.iter().filter(|pod| decides(group, &narrow, pod));
+            found.extend(here.take(EXAMPLES).map(|pod| &pod.pod.id));
+        }
     }
     found.sort();
     found.dedup();
+    found.truncate(EXAMPLES);
     if found.is_empty() {
         return None;
     }
@@ -76,7 +84,7 @@ fn over_pods(
         Direction::Egress => "connections to",
     };
     finding.because = format!(
-        "without the block some {way} {} would not pass; not every network plugin applies blocks to pods",
+        "without the block some {way} {} would not pass, for example; not every network plugin applies blocks to pods",
         listed(found)
     );
     finding.fix = "say pods with selectors, and except the pod network from the block".to_owned();

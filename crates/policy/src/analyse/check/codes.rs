@@ -137,6 +137,27 @@ pub const PAGES: &[Page] = &[
         text: include_str!("pages/PC532.txt"),
     },
     Page {
+        code: "PC533",
+        name: "IngressImplied",
+        level: Level::Warning,
+        summary: "a policy with only egress rules denies all ingress",
+        text: include_str!("pages/PC533.txt"),
+    },
+    Page {
+        code: "PC534",
+        name: "EgressIgnored",
+        level: Level::Warning,
+        summary: "an empty egress list denies nothing",
+        text: include_str!("pages/PC534.txt"),
+    },
+    Page {
+        code: "PC535",
+        name: "EmptyPeers",
+        level: Level::Warning,
+        summary: "an empty list of peers is everyone",
+        text: include_str!("pages/PC535.txt"),
+    },
+    Page {
         code: "PC540",
         name: "NamedPortNowhere",
         level: Level::Warning,

@@ -5,7 +5,8 @@ use indexmap::IndexMap;
 
 use super::scene::{Group, Pod, Scene};
 use super::{Finding, about, isolating, listed};
-use crate::model::{Direction, EndpointId, Family, PolicyId, Protocol, Selector, TargetPort};
+use crate::model::{Direction, EndpointId, Family, Peer, PolicyId, Protocol, Selector, TargetPort};
+use crate::program::PeerId;
 
 /// A pod that answers, and on which port.
 struct Resolver<'s, 'a> {
@@ -24,7 +25,7 @@ pub(super) fn unresolved(scene: &Scene<'_>) -> Vec<Finding> {
     let mut mute: IndexMap<&PolicyId, Vec<&EndpointId>> = IndexMap::new();
     let egress = || scene.groups.iter().filter(|group| group.program.direction == Direction::Egress);
     for group in egress() {
-        let can = has_other_way(group) || !sends(group);
+        let can = has_other_way(scene, group) || !sends(group);
         for pod in scene.subjects(group) {
             let can = can || resolvers.iter().any(|resolver| reaches(group, pod, resolver));
             *asks.entry(&pod.pod.id).or_default() |= can;
@@ -122,10 +123,20 @@ fn reaches(group: &Group<'_>, pod: &Pod<'_>, resolver: &Resolver<'_, '_>) -> boo
         })
 }
 
-/// Whether something that is no pod may be asked: a node's own resolver, or one outside.
-fn has_other_way(group: &Group<'_>) -> bool {
+/// Whether something that is no pod may be asked: a node's own resolver, or one outside. A block that holds a
+/// Service's address is none: rules never see that.
+fn has_other_way(scene: &Scene<'_>, group: &Group<'_>) -> bool {
+    let is_service = |block: &PeerId| match scene.index.peer(*block) {
+        Some(Peer::Block(block)) => {
+            let services = scene.cluster.services.values().flat_map(|service| &service.addresses);
+            services.into_iter().any(|address| block.cidr.contains(address))
+                && block.cidr.prefix_len() == block.cidr.max_prefix_len()
+        }
+        Some(Peer::Pods(_) | Peer::Nodes(_) | Peer::Domains(_)) | None => false,
+    };
     let outside = group.meetings.iter().filter(|other| other.is_no_pod());
-    outside.into_iter().any(|other| group.program.allowed(&other.party()).contains(Protocol::Udp, 53))
+    let mut open = outside.filter(|other| group.program.allowed(&other.party()).contains(Protocol::Udp, 53));
+    open.any(|other| !other.party().blocks.iter().any(is_service))
 }
 
 /// Whether anything gets out at all: who sends nothing needs no names.

@@ -5,7 +5,7 @@ use super::scene::{Group, Pod, Scene};
 use super::selects::{asks_pod, parts};
 use super::{Finding, about, isolating, listed};
 use crate::model::{
-    Attribute, Direction, EndpointId, Family, Peer, Peers, Policy, Rule, RuleId, Selector, Tier,
+    About, Attribute, Direction, EndpointId, Family, Look, Peer, Peers, Policy, Rule, RuleId, Selector, Tier,
 };
 use crate::ports::PortSet;
 use crate::program::{Fallback, Party, Program};
@@ -26,8 +26,81 @@ pub(super) fn looks(scene: &Scene<'_>) -> Vec<Finding> {
             (true, true) | (false, false) => (),
         }
         findings.extend(rules(policy).filter_map(|(at, rule)| either(scene, policy, &at, rule)));
+        if !findings
+            .iter()
+            .any(|finding| finding.code == "PC531" && finding.about == About::Policy(policy.id.clone()))
+        {
+            findings.extend(written(scene, policy));
+        }
     }
     findings
+}
+
+/// What is written in a way that is often taken for the reverse, where the reverse would make a difference.
+fn written(scene: &Scene<'_>, policy: &Policy) -> Vec<Finding> {
+    let note = scene.cluster.notes.get(&About::Policy(policy.id.clone()));
+    let looks = note.map(|note| note.looks.as_slice()).unwrap_or_default();
+    let found = looks.iter().filter_map(|look| match look {
+        Look::IngressImplied => ingress_implied(scene, policy),
+        Look::EgressIgnored => egress_ignored(scene, policy),
+        Look::EmptyPeers(direction, index) => empty_peers(scene, policy, *direction, *index),
+    });
+    found.collect()
+}
+
+fn ingress_implied(scene: &Scene<'_>, policy: &Policy) -> Option<Finding> {
+    let group =
+        scene.groups_of(&policy.id, Direction::Ingress).find(|group| isolates_alone(policy, group))?;
+    let pods = scene.subjects(group).map(|pod| &pod.pod.id);
+    let title = format!("`{}` has only egress rules, and denies all ingress", policy.id);
+    let mut finding = about("PC533", policy, None, title);
+    finding.because = format!(
+        "without `policyTypes` a policy isolates ingress; without it {} would get more",
+        listed(pods)
+    );
+    finding.fix = "write `policyTypes: [Egress]`, or `[Ingress, Egress]` if that is meant".to_owned();
+    Some(finding)
+}
+
+fn egress_ignored(scene: &Scene<'_>, policy: &Policy) -> Option<Finding> {
+    let subjects = scene.groups_of(&policy.id, Direction::Ingress).flat_map(|group| scene.subjects(group));
+    let is_open =
+        |pod: &&Pod<'_>| pod.end.program(Direction::Egress).is_some_and(|own| isolating(own).is_empty());
+    let mut open = subjects.filter(is_open).map(|pod| &pod.pod.id).peekable();
+    open.peek()?;
+    let title = format!("the empty `egress` of `{}` denies nothing", policy.id);
+    let mut finding = about("PC534", policy, None, title);
+    finding.because = format!(
+        "without `policyTypes` only rules make a policy isolate egress; nothing isolates the egress of {}",
+        listed(open)
+    );
+    finding.fix = "write `policyTypes: [Ingress, Egress]`, or leave `egress` out".to_owned();
+    Some(finding)
+}
+
+fn empty_peers(scene: &Scene<'_>, policy: &Policy, direction: Direction, index: usize) -> Option<Finding> {
+    let rule = policy.rules(direction)?.get(index)?;
+    let id = RuleId::rule(&policy.id, direction, index);
+    let decides = |group: &Group<'_>| {
+        let mut without = (**group.program).clone();
+        for stage in &mut without.stages {
+            stage.clauses.retain(|clause| clause.rule != id);
+        }
+        let mut others = group.meetings.iter().map(super::scene::Other::party);
+        others.any(|party| without.allowed(&party) != group.program.allowed(&party))
+    };
+    let group = scene.groups_of(&policy.id, direction).find(|group| decides(group))?;
+    let word = super::peers_word(direction);
+    let title =
+        format!("the empty `{word}` in {direction} rule {} of `{}` is everyone", index + 1, policy.id);
+    let mut finding = about("PC535", policy, Some(rule), title);
+    let pods = scene.subjects(group).map(|pod| &pod.pod.id);
+    finding.because = format!(
+        "an empty list of peers restricts nothing; by this rule everyone is let through at {}",
+        listed(pods)
+    );
+    finding.fix = format!("for everyone leave `{word}` out; for nobody remove the rule");
+    Some(finding)
 }
 
 /// It is named after closing, and one of its rules accepts everything from or to everyone.
