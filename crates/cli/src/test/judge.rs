@@ -1,6 +1,8 @@
 //! What the engine says of assertions.
 
-use policy::analyse::assertions::{self, OwnNode, Test, Wanted, violations, violations_within, wanted};
+use policy::analyse::assertions::{
+    self, Contradictions, OwnNode, Test, Wanted, violations, violations_within, wanted,
+};
 use policy::analyse::can::{Chain, Part, Readings};
 use policy::analyse::names::Addresses;
 use policy::decision::Verdict;
@@ -172,12 +174,13 @@ fn found(outlook: &Outlook<'_>, written: &assertions::Assertion, wanted: &[Wante
     let (mut failures, mut doubts) = (Vec::new(), 0);
     for wanted in wanted {
         let found = match outlook.doubted {
-            None => violations(outlook.cluster, outlook.index, wanted).map(|parts| (parts, Vec::new())),
+            None => violations(outlook.cluster, outlook.index, wanted)
+                .map(|known| Contradictions { known, possible: Vec::new() }),
             Some(doubted) => violations_within(&doubted.readings(), wanted),
         };
         match found {
-            Ok((parts, possible)) => {
-                failures.extend(parts.into_iter().map(|part| flows(written, wanted, part)));
+            Ok(Contradictions { known, possible }) => {
+                failures.extend(known.into_iter().map(|part| flows(written, wanted, part)));
                 doubts += possible.len();
             }
             Err(error) => return Found::Unanswered(error.to_string()),

@@ -196,19 +196,25 @@ pub fn violations(cluster: &Cluster, index: &Index, wanted: &Wanted<'_>) -> Resu
     Ok(parts.into_iter().filter(differs).collect())
 }
 
-/// What is known to contradict a claim, and what may, where some objects can't be read in full.
+/// What contradicts a claim, where some objects can't be read in full.
+#[derive(Clone, Debug)]
+pub struct Contradictions {
+    /// Flows that are known not to get what is wanted.
+    pub known: Vec<Part<Chain>>,
+    /// Flows that may not get it.
+    pub possible: Vec<Part<Chain>>,
+}
+
+/// What is known to contradict a claim, and what may.
 ///
 /// # Errors
 /// As [`violations`].
-pub fn violations_within(
-    readings: &Readings<'_>,
-    wanted: &Wanted<'_>,
-) -> Result<(Vec<Part<Chain>>, Vec<Part<Chain>>), NoFlow> {
+pub fn violations_within(readings: &Readings<'_>, wanted: &Wanted<'_>) -> Result<Contradictions, NoFlow> {
     let in_reading = |(cluster, index)| violations(cluster, index, wanted);
     let (narrow, wide) = (in_reading(readings.narrow)?, in_reading(readings.wide)?);
     Ok(match wanted.verdict {
-        Verdict::Deny => (narrow, wide),
-        Verdict::Accept => (wide, narrow),
+        Verdict::Deny => Contradictions { known: narrow, possible: wide },
+        Verdict::Accept => Contradictions { known: wide, possible: narrow },
     })
 }
 
