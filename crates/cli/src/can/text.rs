@@ -86,8 +86,9 @@ fn flows(asked: &Asked<'_>, part: &Part<Chain>) -> String {
 /// A group as few names. Addresses are named as the user did where all of a family are meant, but those
 /// that somebody has: these are named by themselves.
 fn names(cluster: &Cluster, group: &Group, family: Family, (name, all): (&str, &Addresses)) -> Vec<String> {
-    let absent = all.without(&group.addresses).without(&inside(cluster));
-    if group.addresses.is_empty() || !absent.ranges(family).is_empty() {
+    // What lies inside a large cluster takes a while to say, and mostly nobody asks.
+    let is_absent = || !all.without(&group.addresses).without(&inside(cluster)).ranges(family).is_empty();
+    if group.addresses.is_empty() || is_absent() {
         return words::names(cluster, group);
     }
     let members = Group { members: group.members.clone(), addresses: Addresses::default() };

@@ -10,6 +10,7 @@
 )]
 
 mod clusters;
+mod questions;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -25,6 +26,7 @@ fn main() {
     line("compile 10,000 policies, 100,000 pods, 1,000 namespaces", took);
     println!("{:<72} {:>12}", "  peak memory, cluster and index together", peak_memory());
     println!("{:<72} {:>12}", "  identities", index.identities().len());
+    questions::questions(&large, &index);
     one_pod_more(&large, index);
     drop(large);
     eval();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use indexmap::IndexMap;
 
 use crate::analyse::names::{Addresses, Ends, address, nets, range};
@@ -65,6 +65,9 @@ struct Key {
     nodes: Vec<Text>,
 }
 
+/// A pod's identity by its address in memory, and its node where the other side asks for that; by family.
+type PodKey<'a> = [Option<(usize, Option<&'a Text>)>; 2];
+
 impl<'a> Side<'a> {
     pub(super) fn new(cluster: &Cluster, index: &'a Index, ends: &Ends<'_>, direction: Direction) -> Self {
         let pods = ends.pods.iter().map(|pod| (Who::Pod(pod.id.clone()), pod.addresses.as_slice()));
@@ -98,15 +101,43 @@ impl<'a> Side<'a> {
     /// The classes that `asking`, the other side, can tell apart, in the order of their first members.
     pub(super) fn classes(&self, cluster: &Cluster, index: &Index, asking: &Asking) -> Vec<Class> {
         let mut classes: IndexMap<[Option<Key>; 2], Class> = IndexMap::new();
+        let mut of_pods: HashMap<PodKey<'_>, usize> = HashMap::new();
         for (unit, ends) in &self.units {
-            let key = ends.each_ref().map(|end| Some(self.key(end.as_ref()?, asking)));
-            classes.entry(key).or_default().units.push(unit.clone());
+            let pod = self.pod_key(ends, asking);
+            let known = pod.as_ref().and_then(|pod| of_pods.get(pod)).copied();
+            let at = known.unwrap_or_else(|| {
+                let entry = classes.entry(ends.each_ref().map(|end| Some(self.key(end.as_ref()?, asking))));
+                let at = entry.index();
+                entry.or_default();
+                at
+            });
+            of_pods.extend(pod.filter(|_| known.is_none()).map(|pod| (pod, at)));
+            if let Some((_, class)) = classes.get_index_mut(at) {
+                class.units.push(unit.clone());
+            }
         }
         let mut classes: Vec<Class> = classes.into_values().collect();
         classes.extend(
             cut(cluster, index, &self.rest, asking).map(|addresses| Class { units: vec![], addresses }),
         );
         classes
+    }
+
+    /// What settles the key of a pod, for less work than the key; `None` where it isn't settled by that alone.
+    fn pod_key<'e>(&self, ends: &'e [Option<End<'a>>; 2], asking: &Asking) -> Option<PodKey<'e>> {
+        let one = |end: &'e End<'a>| {
+            let node = match self.direction {
+                Direction::Ingress => end.pod()?.node.as_ref().filter(|node| asking.nodes.contains(*node)),
+                Direction::Egress => None,
+            };
+            let is_node = !end.party(end.address()).nodes.is_empty();
+            end.identity().filter(|_| !is_node).map(|identity| (std::ptr::from_ref(identity).addr(), node))
+        };
+        let [first, second] = ends.each_ref().map(|end| end.as_ref().map(one));
+        Some([
+            first.map_or(Some(None), |one| one.map(Some))?,
+            second.map_or(Some(None), |one| one.map(Some))?,
+        ])
     }
 
     fn key(&self, end: &End<'_>, asking: &Asking) -> Key {

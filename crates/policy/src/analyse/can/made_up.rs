@@ -49,10 +49,14 @@ pub(super) fn made_up(cluster: &Cluster, index: &Index, parts: &[Part<Chain>]) -
             if other.ruling.verdict == Verdict::Deny {
                 continue;
             }
+            let guessed = guessed.members.iter().filter_map(|who| pod(cluster, who));
+            let guessed: Vec<&Endpoint> = guessed.filter(|pod| pod.addresses_made_up).collect();
+            if guessed.is_empty() {
+                continue;
+            }
             for (subject, program) in programs(cluster, index, subjects, part.family, direction) {
                 let blocks = blocks(index, program, part.family);
-                let guessed = guessed.members.iter().filter(|_| !blocks.is_empty());
-                for pod in guessed.filter_map(|who| pod(cluster, who)).filter(|pod| pod.addresses_made_up) {
+                for pod in guessed.iter().filter(|_| !blocks.is_empty()) {
                     let key = (Arc::as_ptr(program).addr(), pod.id.clone(), ports.clone(), part.family);
                     let at = pod.address(part.family).filter(|at| *at != subject);
                     if let Some(at) = at.filter(|_| known.insert(key)) {

@@ -22,7 +22,7 @@ pub use classes::Who;
 pub use made_up::MadeUp;
 pub(super) use near::ports;
 pub use near::{Miss, Near, near};
-pub(super) use survey::survey;
+pub(super) use survey::survey_some;
 pub use survey::{Group, Part};
 
 /// What is asked.
@@ -229,34 +229,15 @@ fn otherwise(cluster: &Cluster, index: &Index, question: &Question<'_>) -> Vec<P
         Families::Only(_) | Families::Both => return Vec::new(),
         Families::Natural => (),
     }
-    let verdicts = |families| {
-        let each = question.targets.iter().map(|target| {
-            survey::survey(
-                cluster,
-                index,
-                &question.sources,
-                target,
-                families,
-                |flow, source, destination| {
-                    let over = |family| other(index, flow, source, destination, family);
-                    (over(Family::V4), over(Family::V6))
-                },
-            )
-        });
-        each.flatten().collect::<Vec<_>>()
-    };
-    let differing = verdicts(Families::Natural).into_iter().filter_map(|part| match part.answer {
-        (Some(first), Some(second)) if first.verdict() != second.verdict() => Some(Part {
-            answer: second,
-            sources: part.sources,
-            destinations: part.destinations,
-            ports: part.ports,
-            family: Family::V6,
-            example: part.example,
-        }),
-        (Some(_) | None, Some(_) | None) => None,
+    let each = question.targets.iter().flat_map(|target| {
+        let differing = |flow: &Flow, source: &End<'_>, destination: &End<'_>| {
+            let over = |family| other(index, flow, source, destination, family);
+            let (first, second) = (over(Family::V4)?, over(Family::V6)?);
+            (first.verdict() != second.verdict()).then_some(second)
+        };
+        survey::survey_some(cluster, index, &question.sources, target, question.families, differing)
     });
-    differing.collect()
+    each.map(|part| Part { family: Family::V6, ..part }).collect()
 }
 
 /// The same flow over `family`, where both ends are pods that have it.

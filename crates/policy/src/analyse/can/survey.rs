@@ -65,6 +65,20 @@ pub(in crate::analyse) fn survey<K: Clone + Eq + std::hash::Hash>(
     families: Families,
     answer: impl Fn(&Flow, &End<'_>, &End<'_>) -> K,
 ) -> Vec<Part<K>> {
+    survey_some(cluster, index, sources, target, families, |flow, source, destination| {
+        Some(answer(flow, source, destination))
+    })
+}
+
+/// The same, without the flows of which `answer` has nothing to say.
+pub(in crate::analyse) fn survey_some<K: Clone + Eq + std::hash::Hash>(
+    cluster: &Cluster,
+    index: &Index,
+    sources: &Ends<'_>,
+    target: &Target<'_>,
+    families: Families,
+    answer: impl Fn(&Flow, &End<'_>, &End<'_>) -> Option<K>,
+) -> Vec<Part<K>> {
     let from = Side::new(cluster, index, sources, Direction::Egress);
     let to = Side::new(cluster, index, &target.ends, Direction::Ingress);
     let (asked_of_from, asked_of_to) = (to.asking(), from.asking());
@@ -142,7 +156,7 @@ fn questions<'a>(
 fn answers<K: Clone + Eq + std::hash::Hash>(
     index: &Index,
     between: &Between<'_>,
-    answer: impl Fn(&Flow, &End<'_>, &End<'_>) -> K,
+    answer: impl Fn(&Flow, &End<'_>, &End<'_>) -> Option<K>,
 ) -> Vec<((K, Vec<Asked>), Flow)> {
     let (source, destination) = (index.end(between.source), index.end(between.destination));
     let path = if between.is_own { Path::Service } else { Path::Direct };
@@ -150,7 +164,7 @@ fn answers<K: Clone + Eq + std::hash::Hash>(
     for piece in pieces(between.target.asked, &source, &destination) {
         let (protocol, port) = first(piece);
         let flow = Flow { source: between.source, destination: between.destination, protocol, port, path };
-        let answer = answer(&flow, &source, &destination);
+        let Some(answer) = answer(&flow, &source, &destination) else { continue };
         all.entry(answer).or_insert_with(|| (flow, Vec::new())).1.push(piece);
     }
     all.into_iter().map(|(answer, (flow, pieces))| ((answer, joined(pieces)), flow)).collect()

@@ -24,6 +24,7 @@ use crate::model::Cluster;
 pub use document::Document;
 pub use edit::{Edit, What};
 pub use proof::Flows;
+use proof::{Effect, Trial};
 pub use write::{document, field};
 
 /// Edits that open what was asked about, and what they do besides.
@@ -53,28 +54,39 @@ pub fn fix(cluster: &Cluster, index: &Index, question: &Question<'_>) -> Option<
         .filter(|part| part.answer.verdict() == Verdict::Deny)
         .collect();
     let needs = needs::needs(cluster, index, question, &denied);
+    if needs.is_empty() {
+        return None;
+    }
     let options = candidates::candidates(cluster, index, &needs);
-    let mut best: Option<Fix> = None;
+    let mut trial = Trial { cluster: cluster.clone(), index: index.clone() };
+    let mut best: Option<(Vec<Edit>, Effect)> = None;
     for edits in combinations(options) {
-        let fix = proof::proven(cluster, index, question, edits);
-        if fix.is_exact() {
-            return Some(fix);
+        let touched = trial.edit(&edits);
+        let effect = proof::effect(index, &trial, question, touched);
+        trial.undo(&edits, cluster);
+        let is_exact = harm(&effect) == (0, 0, 0);
+        if best.as_ref().is_none_or(|(_, best)| harm(&effect) < harm(best)) {
+            best = Some((edits, effect));
         }
-        if best.as_ref().is_none_or(|best| fix.harm() < best.harm()) {
-            best = Some(fix);
+        if is_exact {
+            break;
         }
     }
-    best
+    let (edits, Effect { left, opened, closed }) = best?;
+    trial.edit(&edits);
+    let Trial { cluster, index } = trial;
+    Some(Fix { edits, left, opened, closed, cluster, index })
+}
+
+/// What is worst comes first.
+fn harm(effect: &Effect) -> (usize, usize, usize) {
+    (effect.left.len(), effect.closed.len(), effect.opened.len())
 }
 
 impl Fix {
     /// Whether it lets pass what was asked about, and changes nothing else.
     pub fn is_exact(&self) -> bool {
         self.left.is_empty() && self.opened.is_empty() && self.closed.is_empty()
-    }
-
-    fn harm(&self) -> (usize, usize, usize) {
-        (self.left.len(), self.closed.len(), self.opened.len())
     }
 }
 

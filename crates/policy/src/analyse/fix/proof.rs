@@ -4,12 +4,11 @@ use std::net::IpAddr;
 
 use super::edit::Edit;
 use super::needs::address_of;
-use super::{Fix, edit};
-use crate::analyse::can::{Group, Part, Question, parts, survey};
+use crate::analyse::can::{Chain, Group, Part, Question, parts, survey_some};
 use crate::analyse::names::{Addresses, Asked, Ends, Target};
 use crate::decision::Verdict;
-use crate::index::{Change, Index};
-use crate::model::{Cluster, Direction, EndpointId, Family, Path};
+use crate::index::{Change, End, Index};
+use crate::model::{Cluster, Direction, EndpointId, Family, Flow, Path};
 use crate::ports::PortSet;
 use crate::rows::Families;
 
@@ -37,38 +36,78 @@ struct AskedAbout {
     family: Family,
 }
 
-/// The edits made, and every flow decided before and after that they could be about.
-pub(super) fn proven(cluster: &Cluster, index: &Index, question: &Question<'_>, edits: Vec<Edit>) -> Fix {
-    let (mut after, mut compiled) = (cluster.clone(), index.clone());
-    let mut touched: [Vec<EndpointId>; 2] = Default::default();
-    for edit in &edits {
-        let Some(policy) = edit::Edit::applied(edit, after.policies.get(&edit.policy)) else { continue };
-        after.policies.insert(edit.policy.clone(), policy.clone());
-        let delta = compiled.apply(Change::Policy(Box::new(policy)));
-        let [egress, ingress] = &mut touched;
-        match edit.direction {
-            Direction::Egress => egress.extend(delta.programs),
-            Direction::Ingress => ingress.extend(delta.programs),
+/// A copy of the cluster on which edits are tried.
+pub(super) struct Trial {
+    pub(super) cluster: Cluster,
+    pub(super) index: Index,
+}
+
+impl Trial {
+    /// Makes the edits, and says whose programs differ then: those that send, those that receive.
+    pub(super) fn edit(&mut self, edits: &[Edit]) -> [Vec<EndpointId>; 2] {
+        let mut touched: [Vec<EndpointId>; 2] = Default::default();
+        for edit in edits {
+            let before = self.cluster.policies.get(&edit.policy);
+            let Some(policy) = edit.applied(before) else { continue };
+            self.cluster.policies.insert(edit.policy.clone(), policy.clone());
+            let delta = self.index.apply(Change::Policy(Box::new(policy)));
+            let [egress, ingress] = &mut touched;
+            match edit.direction {
+                Direction::Egress => egress.extend(delta.programs),
+                Direction::Ingress => ingress.extend(delta.programs),
+            }
         }
+        touched
     }
-    let [from, to] = touched.map(|pods| addresses(&after, &compiled, &pods));
+
+    /// Takes them back: what an index holds doesn't depend on what was there before.
+    pub(super) fn undo(&mut self, edits: &[Edit], cluster: &Cluster) {
+        for edit in edits {
+            let change = match cluster.policies.get(&edit.policy) {
+                Some(policy) => Change::Policy(Box::new(policy.clone())),
+                None => Change::PolicyGone(edit.policy.clone()),
+            };
+            self.index.apply(change);
+        }
+        self.cluster.policies.clone_from(&cluster.policies);
+    }
+}
+
+/// What edits do, by every flow decided before and after that they could be about.
+#[derive(Default)]
+pub(super) struct Effect {
+    pub(super) left: Vec<Part<Chain>>,
+    pub(super) opened: Vec<Flows>,
+    pub(super) closed: Vec<Flows>,
+}
+
+/// `before` is the index before the edits of `trial`, of which `touched` are the pods.
+pub(super) fn effect(
+    before: &Index,
+    trial: &Trial,
+    question: &Question<'_>,
+    touched: [Vec<EndpointId>; 2],
+) -> Effect {
+    let Trial { cluster, index } = trial;
+    let [from, to] = touched.map(|pods| addresses(cluster, index, &pods));
     let all = Addresses::all();
     let changes = [(from.clone(), all.clone()), (all.without(&from), to)]
         .into_iter()
-        .flat_map(|(from, to)| changes(&after, (index, &compiled), from, to));
+        .filter(|(from, to)| !from.is_empty() && !to.is_empty())
+        .flat_map(|(from, to)| changes(cluster, (before, index), from, to));
     let asked = asked(question);
-    let (mut opened, mut closed) = (Vec::new(), Vec::new());
+    let mut effect = Effect::default();
     for (flows, verdict) in changes {
         match verdict {
-            Verdict::Accept => opened.extend(asked.iter().fold(vec![flows], |rest, asked| {
-                rest.into_iter().flat_map(|flows| less(&after, flows, asked)).collect()
+            Verdict::Accept => effect.opened.extend(asked.iter().fold(vec![flows], |rest, asked| {
+                rest.into_iter().flat_map(|flows| less(cluster, flows, asked)).collect()
             })),
-            Verdict::Deny => closed.push(flows),
+            Verdict::Deny => effect.closed.push(flows),
         }
     }
-    let left = parts(&after, &compiled, question);
-    let left = left.into_iter().filter(|part| part.answer.verdict() == Verdict::Deny).collect();
-    Fix { edits, left, opened, closed, cluster: after, index: compiled }
+    let left = parts(cluster, index, question).into_iter();
+    effect.left = left.filter(|part| part.answer.verdict() == Verdict::Deny).collect();
+    effect
 }
 
 /// The addresses of pods, as far as they are theirs.
@@ -90,12 +129,12 @@ fn changes(
 ) -> Vec<(Flows, Verdict)> {
     let ends = |addresses| Ends { addresses, ..Ends::default() };
     let target = Target { ends: ends(to), asked: Asked::Everything, path: Path::Service };
-    let parts = survey(cluster, after, &ends(from), &target, Families::Both, |flow, source, destination| {
+    let differing = |flow: &Flow, source: &End<'_>, destination: &End<'_>| {
         let now = after.decide_between(flow, source, destination).verdict();
-        (before.decide(flow).verdict(), now)
-    });
-    let differing = parts.into_iter().filter(|part| part.answer.0 != part.answer.1);
-    differing.map(|part| (flows(&part), part.answer.1)).collect()
+        (before.decide(flow).verdict() != now).then_some(now)
+    };
+    let parts = survey_some(cluster, after, &ends(from), &target, Families::Both, differing);
+    parts.into_iter().map(|part| (flows(&part), part.answer)).collect()
 }
 
 fn flows<K>(part: &Part<K>) -> Flows {
