@@ -1,7 +1,10 @@
 //! Manifests of clusters of any size, made by rule.
 
-use std::fmt::Write as _;
+use std::io::{self, Write};
 use std::net::Ipv4Addr;
+
+use serde::Serialize as _;
+use serde_json::Value;
 
 /// How many of what; every namespace has 10 Deployments and 4 policies.
 #[derive(Clone, Copy, Debug)]
@@ -13,9 +16,9 @@ pub(crate) struct Size {
 /// How it is written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Form {
-    /// JSON without a blank, only what policies ask for.
+    /// JSON without a blank, of pods what policies ask for and a little more.
     Compact,
-    /// As `kubectl get -o json` prints it: status, volumes, probes and all.
+    /// As `kubectl get -o json --show-managed-fields` prints it, 9 KB a pod.
     Kubectl,
     /// YAML documents.
     Yaml,
@@ -34,45 +37,60 @@ pub(crate) enum Edit {
 
 const WORKLOADS: usize = 10;
 
-/// All objects as a text of that form. Pods name their ReplicaSet, which stands for the Deployment.
-pub(crate) fn manifests(size: Size, form: Form, edit: Edit) -> String {
-    let mut all = Vec::new();
-    for ns in 0..size.namespaces {
-        all.push(namespace(ns));
-        for workload in 0..WORKLOADS {
-            for pod in 0..size.pods_per_workload {
-                all.push(pod_of(ns, workload, pod, size.pods_per_workload, form));
-            }
+/// Writes all objects in that form, one by one: a gigabyte of them needs no memory. Pods name their ReplicaSet,
+/// which stands for the Deployment.
+pub(crate) fn write(out: &mut impl Write, size: Size, form: Form, edit: Edit) -> io::Result<()> {
+    match form {
+        Form::Compact | Form::Kubectl => {
+            out.write_all(b"{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[")?
         }
-        all.extend(edited(ns, edit));
+        Form::Yaml => (),
+    }
+    for (at, value) in objects(size, form, edit).enumerate() {
+        match form {
+            Form::Compact | Form::Kubectl if at > 0 => out.write_all(b",")?,
+            Form::Compact | Form::Kubectl | Form::Yaml => (),
+        }
+        object(out, &value, form)?;
     }
     match form {
-        Form::Compact => list(&all, |value| value.to_string()),
-        Form::Kubectl => list(&all, |value| serde_json::to_string_pretty(value).unwrap_or_default()),
+        Form::Compact | Form::Kubectl => out.write_all(b"]}"),
+        Form::Yaml => Ok(()),
+    }
+}
+
+fn object(out: &mut impl Write, value: &Value, form: Form) -> io::Result<()> {
+    match form {
+        Form::Compact => Ok(serde_json::to_writer(out, value)?),
+        Form::Kubectl => {
+            let indented = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+            Ok(value.serialize(&mut serde_json::Serializer::with_formatter(out, indented))?)
+        }
         // JSON is YAML; block style is what people write, so that is what is made.
-        Form::Yaml => all.iter().map(|value| format!("---\n{}", block(value, 0))).collect(),
+        Form::Yaml => write!(out, "---\n{}", block(value, 0)),
     }
 }
 
-fn list(all: &[serde_json::Value], write: impl Fn(&serde_json::Value) -> String) -> String {
-    let mut text = "{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[".to_owned();
-    for (at, value) in all.iter().enumerate() {
-        let _ = write!(text, "{}{}", if at == 0 { "" } else { "," }, write(value));
-    }
-    text + "]}"
+fn objects(size: Size, form: Form, edit: Edit) -> impl Iterator<Item = Value> {
+    let Size { namespaces, pods_per_workload: pods } = size;
+    (0..namespaces).flat_map(move |ns| {
+        let of_workload = move |workload| (0..pods).map(move |pod| pod_of(ns, workload, pod, pods, form));
+        let pods = (0..WORKLOADS).flat_map(of_workload);
+        [namespace(ns)].into_iter().chain(pods).chain(edited(ns, edit))
+    })
 }
 
-fn block(value: &serde_json::Value, depth: usize) -> String {
+fn block(value: &Value, depth: usize) -> String {
     let indent = "  ".repeat(depth);
     match value {
-        serde_json::Value::Object(map) if !map.is_empty() => map
+        Value::Object(map) if !map.is_empty() => map
             .iter()
             .map(|(key, value)| match is_nested(value) {
                 true => format!("{indent}{key}:\n{}", block(value, depth + 1)),
                 false => format!("{indent}{key}: {value}\n"),
             })
             .collect(),
-        serde_json::Value::Array(items) if !items.is_empty() => items
+        Value::Array(items) if !items.is_empty() => items
             .iter()
             .map(|item| {
                 let inner = block(item, depth + 1);
@@ -83,19 +101,19 @@ fn block(value: &serde_json::Value, depth: usize) -> String {
     }
 }
 
-fn is_nested(value: &serde_json::Value) -> bool {
+fn is_nested(value: &Value) -> bool {
     value.as_object().is_some_and(|map| !map.is_empty())
         || value.as_array().is_some_and(|all| !all.is_empty())
 }
 
-fn namespace(ns: usize) -> serde_json::Value {
+fn namespace(ns: usize) -> Value {
     serde_json::json!({
         "apiVersion": "v1", "kind": "Namespace",
         "metadata": {"name": format!("team-{ns}"), "labels": {"team": format!("t{}", ns % 20)}}
     })
 }
 
-fn pod_of(ns: usize, workload: usize, pod: usize, pods: usize, form: Form) -> serde_json::Value {
+fn pod_of(ns: usize, workload: usize, pod: usize, pods: usize, form: Form) -> Value {
     let number = (ns * WORKLOADS + workload) * pods + pod;
     let address = Ipv4Addr::from(0x0a00_0000 + u32::try_from(number).unwrap_or(0) + 256).to_string();
     let (app, hash) = (format!("app-{workload}"), format!("{:x}", 0x5d00 + workload));
@@ -103,11 +121,14 @@ fn pod_of(ns: usize, workload: usize, pod: usize, pods: usize, form: Form) -> se
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {
             "name": format!("{app}-{hash}-{pod}"), "namespace": format!("team-{ns}"),
+            "uid": "9a8b7c6d-0000-4000-8000-000000000000", "resourceVersion": "123456789",
+            "creationTimestamp": "2026-11-23T04:00:00Z",
+            "annotations": {"kubernetes.io/config.source": "api", "example.com/restarted": "2026-11-23T04:00:00Z"},
             "labels": {"app": app, "team": format!("t{}", workload % 5), "pod-template-hash": hash},
             "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "controller": true,
-                "name": format!("{app}-{hash}"), "uid": "0"}]
+                "name": format!("{app}-{hash}"), "uid": "0a1b2c3d-0000-4000-8000-000000000000"}]
         },
-        "spec": {"nodeName": format!("node-{}", number % 100), "containers": [{"name": "main", "image": "app:1",
+        "spec": {"nodeName": format!("node-{}", number % 100), "containers": [{"name": "main", "image": format!("app:1.2.3@sha256:{}", "5d".repeat(32)),
             "ports": [{"name": "http", "containerPort": 8080, "protocol": "TCP"}]}]},
         "status": {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}
     });
@@ -117,8 +138,23 @@ fn pod_of(ns: usize, workload: usize, pod: usize, pods: usize, form: Form) -> se
     value
 }
 
-/// About 6 KB that are of no interest here.
-fn fill(pod: &mut serde_json::Value) {
+/// What the API server keeps of each field: who set it.
+fn managed_fields() -> Value {
+    let settings = (0..16).map(|at| {
+        let name = format!("k:{{\"name\":\"SETTING_{at}\"}}");
+        (name, serde_json::json!({".": {}, "f:name": {}, "f:value": {}}))
+    });
+    let env: serde_json::Map<String, Value> = settings.collect();
+    let container = serde_json::json!({".": {}, "f:env": env, "f:image": {}, "f:name": {}, "f:ports": {}});
+    serde_json::json!([{
+        "apiVersion": "v1", "fieldsType": "FieldsV1", "manager": "kube-controller-manager",
+        "operation": "Update", "time": "2026-11-23T04:00:00Z",
+        "fieldsV1": {"f:spec": {"f:containers": {"k:{\"name\":\"main\"}": container}}}
+    }])
+}
+
+/// About 8 KB that are of no interest here.
+fn fill(pod: &mut Value) {
     let times: Vec<_> =
         ["Initialized", "Ready", "ContainersReady", "PodScheduled", "PodReadyToStartContainers"]
             .map(|kind| {
@@ -126,7 +162,7 @@ fn fill(pod: &mut serde_json::Value) {
             "lastTransitionTime": "2026-11-23T04:00:00Z", "observedGeneration": 1})
             })
             .to_vec();
-    let env: Vec<_> = (0..30)
+    let env: Vec<_> = (0..16)
         .map(|at| serde_json::json!({"name": format!("SETTING_{at}"), "value": format!("value of setting {at}")}))
         .collect();
     let mounts: Vec<_> = (0..6)
@@ -135,23 +171,20 @@ fn fill(pod: &mut serde_json::Value) {
             "readOnly": true})
         })
         .collect();
-    if let Some(metadata) = pod.pointer_mut("/metadata").and_then(serde_json::Value::as_object_mut) {
-        metadata.insert("uid".into(), "9a8b7c6d-0000-4000-8000-000000000000".into());
-        metadata.insert("resourceVersion".into(), "123456789".into());
-        metadata.insert("creationTimestamp".into(), "2026-11-23T04:00:00Z".into());
+    if let Some(metadata) = pod.pointer_mut("/metadata").and_then(Value::as_object_mut) {
+        metadata.insert("managedFields".into(), managed_fields());
     }
-    if let Some(container) = pod.pointer_mut("/spec/containers/0").and_then(serde_json::Value::as_object_mut)
-    {
+    if let Some(container) = pod.pointer_mut("/spec/containers/0").and_then(Value::as_object_mut) {
         container.insert("env".into(), env.into());
         container.insert("volumeMounts".into(), mounts.into());
     }
-    if let Some(status) = pod.pointer_mut("/status").and_then(serde_json::Value::as_object_mut) {
+    if let Some(status) = pod.pointer_mut("/status").and_then(Value::as_object_mut) {
         status.insert("conditions".into(), times.into());
         status.insert("qosClass".into(), "Burstable".into());
     }
 }
 
-fn edited(ns: usize, edit: Edit) -> Vec<serde_json::Value> {
+fn edited(ns: usize, edit: Edit) -> Vec<Value> {
     let mut policies = policies(ns);
     match edit {
         Edit::Some if ns % 100 == 7 => {
@@ -168,8 +201,8 @@ fn edited(ns: usize, edit: Edit) -> Vec<serde_json::Value> {
 }
 
 /// Default deny, the namespace's own 8080, a team with a range of ports, and egress to the world and to DNS.
-fn policies(ns: usize) -> Vec<serde_json::Value> {
-    let policy = |name: &str, spec: serde_json::Value| {
+fn policies(ns: usize) -> Vec<Value> {
+    let policy = |name: &str, spec: Value| {
         serde_json::json!({
             "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
             "metadata": {"name": name, "namespace": format!("team-{ns}")}, "spec": spec

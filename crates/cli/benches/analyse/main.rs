@@ -1,4 +1,5 @@
-//! How long the whole command takes, from files to the answer. Prints a table; `LARGE=1` adds 100,000 pods.
+//! How long the whole command takes, from files to the answer, and how much memory. Prints tables; `LARGE=1` adds
+//! 100,000 pods, `HUGE=1` as many in a gigabyte.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,79 +12,172 @@
 
 mod clusters;
 
-use std::path::Path;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use clusters::{Edit, Form, Size, manifests};
+use clusters::{Edit, Form, Size};
+use policy::analyse::can::{Answer, Question, can};
+use policy::analyse::names;
+use policy::analyse::reach::Reach;
+use policy::index::Index;
+use policy::manifest::{self, Listed, Options, Settings, Source};
+use policy::model::Cluster;
+use policy::rows::Families;
 
 const RUNS: usize = 5;
 
 fn main() {
-    let folder = std::env::temp_dir().join(format!("portcullis-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
+    let folder = Folder(std::env::temp_dir().join(format!("portcullis-bench-{}", std::process::id())));
+    std::fs::create_dir_all(&folder.0).expect("a folder");
+    let is_asked = |variable| std::env::var_os(variable).is_some();
     let pods = |namespaces, pods_per_workload| Size { namespaces, pods_per_workload };
-    println!("| what | MB | table | json | csv |\n|---|---|---|---|---|");
+    println!("| what | MB | output | whole command | its CPU time | peak memory | compile | reach | can |");
+    println!("|---|---|---|---|---|---|---|---|---|");
     measure(&folder, "400 workloads, 160 policies", pods(40, 1), Form::Compact, &["table", "json", "csv"]);
     measure(&folder, "the same, YAML", pods(40, 1), Form::Yaml, &["table"]);
     measure(&folder, "10,000 pods, 2,000 policies", pods(500, 2), Form::Compact, &["table"]);
-    if std::env::var_os("LARGE").is_some() {
+    if is_asked("LARGE") {
         measure(&folder, "100,000 pods, 4,000 policies", pods(1000, 10), Form::Compact, &["table"]);
-        measure(&folder, "100,000 pods, as kubectl prints", pods(2500, 4), Form::Kubectl, &["table"]);
     }
-    println!("\n| what | MB | some namespaces differ | all policies are gone |\n|---|---|---|---|");
+    if is_asked("HUGE") {
+        measure(&folder, "100,000 pods, 10,000 policies", pods(2500, 4), Form::Kubectl, &["table"]);
+    }
+    println!(
+        "\n| what | MB | edit | whole command | its CPU time | peak memory |\n|---|---|---|---|---|---|"
+    );
     compare(&folder, "400 workloads, 160 policies", pods(40, 1));
-    if std::env::var_os("LARGE").is_some() {
+    if is_asked("LARGE") {
         compare(&folder, "100,000 pods, 4,000 policies", pods(1000, 10));
     }
-    std::fs::remove_dir_all(&folder).expect("the folder goes");
 }
 
-fn measure(folder: &Path, what: &str, size: Size, form: Form, outputs: &[&str]) {
+/// Goes with what lies in it, also where the bench fails.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn measure(folder: &Folder, what: &str, size: Size, form: Form, outputs: &[&str]) {
     let extension = match form {
         Form::Compact | Form::Kubectl => "json",
         Form::Yaml => "yaml",
     };
-    let file = folder.join(format!("cluster.{extension}"));
+    let file = folder.0.join(format!("cluster.{extension}"));
     let megabytes = write(&file, size, form, Edit::None);
-    let figures = outputs.iter().map(|output| spread(&["reach", "--output", output, "-f"], &[&file]));
-    println!("| {what} | {megabytes} | {} |", figures.collect::<Vec<_>>().join(" | "));
+    for output in outputs {
+        let cost = runs(&["reach", "--output", output, "-f"], &[&file]);
+        println!("| {what} | {megabytes} | {output} | {cost} | {} |", engine(&file));
+    }
     std::fs::remove_file(&file).expect("the manifests go");
 }
 
+/// The engine's share: compiling the policies, following who reaches whom, and one question about a namespace and
+/// a workload.
+fn engine(file: &Path) -> String {
+    let bytes = std::fs::read(file).expect("the manifests").into();
+    let source = Source { name: "bench".into(), bytes, listed: Listed::ByName };
+    let (cluster, _) = manifest::read([source], Options::default()).objects.cluster(&Settings::default());
+    let (compiling, index) = timed(|| Index::compile(&cluster));
+    let (following, reach) = timed(|| Reach::of(&cluster, &index));
+    drop(reach);
+    let (asking, answer) = timed(|| asked(&cluster, &index));
+    assert!(answer.is_some(), "there are such pods");
+    format!("{compiling:.0?} | {following:.0?} | {asking:.1?}")
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
+    let start = Instant::now();
+    let done = work();
+    (start.elapsed(), done)
+}
+
+fn asked(cluster: &Cluster, index: &Index) -> Option<Answer> {
+    let source = names::source("team-7/*").expect("a source");
+    let destination = names::destination("team-8/app-1:8080").expect("a destination");
+    let question = Question {
+        sources: names::ends(cluster, index, &source).expect("pods"),
+        targets: names::destinations(cluster, index, &destination).expect("pods"),
+        families: Families::Natural,
+    };
+    can(cluster, index, &question)
+}
+
 /// `diff` with a cluster in which a little is different, and with one without policies.
-fn compare(folder: &Path, what: &str, size: Size) {
-    let [old, new] = ["old.json", "new.json"].map(|name| folder.join(name));
+fn compare(folder: &Folder, what: &str, size: Size) {
+    let [old, new] = ["old.json", "new.json"].map(|name| folder.0.join(name));
     let megabytes = write(&old, size, Form::Compact, Edit::None);
-    let figures = [Edit::Some, Edit::Everything].map(|edit| {
+    for edit in [Edit::Some, Edit::Everything] {
         write(&new, size, Form::Compact, edit);
-        spread(&["diff"], &[&old, &new])
-    });
-    println!("| {what} | {megabytes} | {} |", figures.join(" | "));
+        println!("| {what} | {megabytes} | {edit:?} | {} |", runs(&["diff"], &[&old, &new]));
+    }
     [old, new].iter().for_each(|file| std::fs::remove_file(file).expect("the manifests go"));
 }
 
 /// Says how many megabytes it is.
-fn write(file: &Path, size: Size, form: Form, edit: Edit) -> usize {
-    let text = manifests(size, form, edit);
-    std::fs::write(file, &text).expect("the manifests are written");
-    text.len() / 1_000_000
+fn write(file: &Path, size: Size, form: Form, edit: Edit) -> u64 {
+    let mut out = BufWriter::new(File::create(file).expect("a file"));
+    clusters::write(&mut out, size, form, edit)
+        .and_then(|()| out.flush())
+        .expect("the manifests are written");
+    std::fs::metadata(file).expect("the file is there").len() / 1_000_000
 }
 
-/// The median of some runs, with the least and the most.
-fn spread(arguments: &[&str], files: &[&Path]) -> String {
-    let mut times: Vec<Duration> = (0..RUNS).map(|_| run(arguments, files)).collect();
-    times.sort_unstable();
-    let at = |place: usize| times.get(place).map_or(0, Duration::as_millis);
-    format!("{} ms ({}-{})", at(RUNS / 2), at(0), at(RUNS - 1))
+/// What a run costs.
+#[derive(Clone, Copy, Default)]
+struct Cost {
+    elapsed: Duration,
+    /// In all threads, in the kernel too.
+    working: Duration,
+    /// The most at a time, in bytes.
+    memory: u64,
 }
 
-fn run(arguments: &[&str], files: &[&Path]) -> Duration {
+/// The medians of some runs, of the time with the least and the most.
+fn runs(arguments: &[&str], files: &[&Path]) -> String {
+    let costs: Vec<Cost> = (0..RUNS).map(|_| run(arguments, files)).collect();
+    let mut elapsed: Vec<u128> = costs.iter().map(|cost| cost.elapsed.as_millis()).collect();
+    let mut working: Vec<u128> = costs.iter().map(|cost| cost.working.as_millis()).collect();
+    elapsed.sort_unstable();
+    working.sort_unstable();
+    let memory = costs.iter().map(|cost| cost.memory).max().unwrap_or(0) >> 20;
+    let (least, middle, most) = (elapsed[0], elapsed[RUNS / 2], elapsed[RUNS - 1]);
+    format!("{middle} ms ({least}-{most}) | {} ms | {memory} MiB", working[RUNS / 2])
+}
+
+fn run(arguments: &[&str], files: &[&Path]) -> Cost {
     let start = Instant::now();
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
-    let status =
-        command.args(arguments).args(files).stdout(Stdio::null()).status().expect("the command runs");
+    let mut child = command.args(arguments).args(files).stdout(Stdio::null()).spawn().expect("it runs");
+    let mut cost = Cost::default();
+    let status = loop {
+        cost = so_far(child.id()).unwrap_or(cost);
+        if let Some(status) = child.try_wait().expect("it can be waited for") {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
     // 1 is an answer too: something changes.
     assert!(matches!(status.code(), Some(0 | 1)), "the command fails");
-    start.elapsed()
+    Cost { elapsed: start.elapsed(), ..cost }
+}
+
+/// What a process has used, from /proc; `None` where it is gone, or on another system.
+fn so_far(process: u32) -> Option<Cost> {
+    /// A hundredth of a second on every Linux.
+    const TICK: Duration = Duration::from_millis(10);
+    let read = |file: &str| std::fs::read_to_string(format!("/proc/{process}/{file}")).ok();
+    let status = read("status")?;
+    let kilobytes =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix(" kB")?;
+    let stat = read("stat")?;
+    // after the name: state, then ten numbers, then user and system time
+    let ticks = stat.rsplit_once(')')?.1.split_whitespace().skip(11).take(2);
+    let ticks: u32 = ticks.map(|ticks| ticks.parse().unwrap_or(0)).sum();
+    Some(Cost { working: TICK * ticks, memory: kilobytes.parse::<u64>().ok()? << 10, ..Cost::default() })
 }
