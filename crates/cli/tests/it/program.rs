@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::command::{binary, lab, portcullis, root};
 
-const COMMANDS: [&str; 6] = ["can", "diff", "explain", "lab", "reach", "test"];
+const COMMANDS: [&str; 7] = ["can", "check", "diff", "explain", "lab", "reach", "test"];
 
 /// A folder of this test's own, gone with it.
 struct Folder(PathBuf);
@@ -138,6 +138,7 @@ fn bad_usage_is_status_2_with_nothing_on_standard_output() {
         &["can", "a/b", "c/d"],
         &["explain"],
         &["reach"],
+        &["check"],
         &["reach", "-f"],
         &["diff", "one"],
         &["lab"],
@@ -153,6 +154,56 @@ fn bad_usage_is_status_2_with_nothing_on_standard_output() {
         let run = portcullis(&[asked], "");
         assert_eq!((run.status, run.stderr.as_str()), (0, ""), "{asked}");
     }
+}
+
+/// The status, and nothing on standard output where there is no answer.
+fn status(arguments: &[&str]) -> i32 {
+    let run = portcullis(arguments, "");
+    assert!(run.status != 2 || run.stdout.is_empty(), "{arguments:?}: {}", run.stdout);
+    assert!(run.status != 2 || run.stderr.contains("error"), "{arguments:?}: {}", run.stderr);
+    run.status
+}
+
+#[test]
+fn can_says_yes_no_or_nothing() {
+    let can = |source, destination, cluster| status(&["can", source, destination, "-f", cluster]);
+    let cluster = "examples/three-tier";
+    assert_eq!(can("backend-tier/backend", "database-tier/database:80", cluster), 0);
+    assert_eq!(can("other-team/intruder", "database-tier/database:80", cluster), 1);
+    assert_eq!(can("*/*", "backend-tier/backend:80", cluster), 1, "some may");
+    assert_eq!(can("backend-tier/nobody", "database-tier/database:80", cluster), 2);
+    assert_eq!(can("backend-tier/backend", "database-tier/database:http/x", cluster), 2);
+    assert_eq!(can("backend-tier/backend", "database-tier/database:80", "examples/broken"), 2);
+    assert_eq!(can("backend-tier/backend", "database-tier/database:80", "examples/nowhere"), 2);
+}
+
+#[test]
+fn explain_says_something_or_nothing() {
+    let explain = |name: &[&str], cluster| status(&[&["explain", "-f", cluster], name].concat());
+    let cluster = "examples/three-tier";
+    assert_eq!(explain(&[], cluster), 0);
+    assert_eq!(explain(&["backend-tier/default"], cluster), 0);
+    assert_eq!(explain(&["backend-tier/backend"], cluster), 0);
+    assert_eq!(explain(&["backend-tier/nobody"], cluster), 2);
+    assert_eq!(explain(&[], "examples/broken"), 2);
+}
+
+#[test]
+fn the_lab_says_as_expected_otherwise_or_nothing() {
+    let folder = Folder::new("expected");
+    let cluster = ["-f", "examples/three-tier/cluster.yaml", "--hosts", "examples/three-tier/hosts.csv"];
+    let Some(asked) = lab(&[&cluster[..], &["--output", "csv"]].concat(), "") else { return };
+    assert_eq!(asked.status, 0, "{}", asked.stderr);
+    let expected = |table: &str| {
+        let file = folder.0.join("table.csv");
+        fs::write(&file, table).unwrap();
+        portcullis(&[&["lab"], &cluster[..], &["--expect", file.to_str().unwrap()]].concat(), "").status
+    };
+    assert_eq!(expected(&asked.stdout), 0);
+    assert_eq!(expected(&asked.stdout.replacen("allow", "deny", 1)), 1);
+    assert_eq!(expected("no table"), 2);
+    assert_eq!(status(&["lab", "-f", "examples/broken"]), 2);
+    assert_eq!(status(&["lab", "-f", "examples/nowhere"]), 2);
 }
 
 /// Reads standard input for longer than it takes until progress is shown.
