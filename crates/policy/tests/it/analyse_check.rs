@@ -185,6 +185,36 @@ fn what_changes_nothing_in_small_worlds_is_what_is_said_to() {
     }
 }
 
+/// The pods are the last choice, so the same policies come back with others.
+#[test]
+fn what_is_contained_in_small_worlds_is_so_with_other_pods() {
+    let family = FAMILIES.into_iter().find(|family| family.name == "two NetworkPolicies").unwrap();
+    let (third, mut contained) = (family.len() / 3, 0);
+    for number in (0..third).step_by(7) {
+        let cluster = family.world(number);
+        let Effects { rules, policies } = effects(&cluster, &Index::compile(&cluster));
+        let rules: Vec<_> = rules.into_iter().filter(|(_, said)| said.effect == Effect::Contained).collect();
+        let policies: Vec<_> =
+            policies.into_iter().filter(|(_, said)| said.effect == Effect::Contained).collect();
+        contained += rules.len() + policies.len();
+        if rules.is_empty() && policies.is_empty() {
+            continue;
+        }
+        for population in 1..3 {
+            let world = World::of(family.world(number + population * third));
+            assert_eq!(world.cluster.policies, cluster.policies);
+            for (at, _) in &rules {
+                assert_eq!(world.difference(&world.without_rule(at)), None, "{at:?} of {cluster:#?}");
+            }
+            for (id, _) in &policies {
+                let without = world.without_policy(&cluster.policies[id]);
+                assert_eq!(world.difference(&without), None, "{id} of {cluster:#?}");
+            }
+        }
+    }
+    assert!(contained > 50, "{contained}");
+}
+
 proptest! {
     #![proptest_config(config(24))]
 
@@ -199,6 +229,30 @@ proptest! {
         let index = Index::compile(&cluster);
         for finding in check(&cluster, &index).findings {
             prop_assert!(!finding.title.is_empty() && !finding.because.is_empty() && !finding.fix.is_empty());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(config(256))]
+
+    /// What is called contained is so for every pod that may come: here those of another world.
+    #[test]
+    fn what_is_contained_stays_so_whatever_pods_there_are(cluster in cluster(), mut other in cluster()) {
+        let Effects { rules, policies } = effects(&cluster, &Index::compile(&cluster));
+        let is_contained = |effect: Effect| effect == Effect::Contained;
+        if !rules.values().chain(policies.values()).any(|said| is_contained(said.effect)) {
+            return Ok(());
+        }
+        other.endpoints.truncate(10);
+        other.policies = cluster.policies.clone();
+        let world = World::of(other);
+        for (at, _) in rules.iter().filter(|(_, said)| is_contained(said.effect)) {
+            prop_assert_eq!(world.difference(&world.without_rule(at)), None, "{:?} of {:#?}", at, cluster.policies);
+        }
+        for (id, _) in policies.iter().filter(|(_, said)| is_contained(said.effect)) {
+            let without = world.without_policy(&cluster.policies[id]);
+            prop_assert_eq!(world.difference(&without), None, "{} of {:#?}", id, cluster.policies);
         }
     }
 }

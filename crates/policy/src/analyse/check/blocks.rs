@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use indexmap::IndexMap;
 
 use super::effect::{RuleAt, rules};
-use super::scene::{Group, Pod, Scene};
+use super::scene::{Group, Other, Pod, Scene};
 use super::{Finding, about, listed, rule_of};
 use crate::decision::{Reason, RuleName, Verdict};
 use crate::model::{
@@ -65,7 +65,7 @@ fn over_pods(
     let mut found: Vec<&EndpointId> = Vec::new();
     for group in scene.groups_of(&policy.id, at.direction).filter(|group| group.family == family) {
         let narrow = narrowed(scene, group.program, id, block);
-        let mut others = group.meetings.iter().map(super::scene::Other::party);
+        let mut others = group.meetings.iter().map(Other::party);
         if others.any(|party| narrow.allowed(&party) != group.program.allowed(&party)) {
             let here = inside.iter().filter(|pod| decides(group, &narrow, pod));
             found.extend(here.take(EXAMPLES).map(|pod| &pod.pod.id));

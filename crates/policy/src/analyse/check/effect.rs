@@ -7,9 +7,10 @@ use hashbrown::HashMap;
 use indexmap::IndexMap;
 
 use super::always::Cover;
-use super::scene::{Group, Scene};
+use super::scene::{Group, Other, Scene};
 use crate::index::Index;
-use crate::model::{Action, Cluster, Direction, Policy, PolicyId, Rule, RuleId, Tier};
+use crate::model::{Action, Cluster, Direction, Peer, Peers, Policy, PolicyId, Rule, RuleId, Tier};
+use crate::ports::PortSet;
 use crate::program::{Clause, Fallback, Party, PeerMatch, PeerSet, Program, Stage};
 
 /// Where a rule stands.
@@ -100,7 +101,7 @@ pub(super) fn of_scene(scene: &Scene<'_>) -> Effects {
     }
     let groups = groups_of(scene, &parts);
     let mut effects = Effects::default();
-    let bases: Vec<Vec<crate::ports::PortSet>> = scene
+    let bases: Vec<Vec<PortSet>> = scene
         .groups
         .iter()
         .map(|group| group.meetings.iter().map(|other| group.program.allowed(&other.party())).collect())
@@ -199,7 +200,7 @@ impl<'a> Part<'a> {
     }
 
     /// Whether the subjects of a group would let through more or less without it.
-    fn changes(&self, group: &Group<'_>, base: &[crate::ports::PortSet]) -> bool {
+    fn changes(&self, group: &Group<'_>, base: &[PortSet]) -> bool {
         let without = self.left_out(group.program);
         let isolates = self.rule.is_none();
         let own: Vec<&Clause> = self.clauses(group.program).map(|(_, clause)| clause).collect();
@@ -242,48 +243,51 @@ impl<'a> Part<'a> {
             Some((_, _, rule)) => vec![rule],
             None => rules(self.policy).map(|(_, rule)| rule).collect(),
         };
-        let is_name = |peer: &crate::model::Peer| matches!(peer, crate::model::Peer::Domains(_));
+        let is_name = |peer: &Peer| matches!(peer, Peer::Domains(_));
         rules.iter().any(|rule| match &rule.peers {
-            crate::model::Peers::Any => false,
-            crate::model::Peers::Of(peers) => peers.iter().any(is_name),
+            Peers::Any => false,
+            Peers::Of(peers) => peers.iter().any(is_name),
         })
     }
 
     /// What it does in its tier for the subjects of a group.
     fn count(&self, group: &Group<'_>, tally: &mut Tally) {
-        let without = self.left_out(group.program);
-        for other in &group.meetings {
-            let party = other.party();
-            for (at, clause) in self.clauses(group.program) {
-                let Some(stage) = group.program.stages.get(at) else { continue };
-                if !clause.peers.holds(&party) {
-                    continue;
-                }
-                let own = matched(group.program.direction, std::slice::from_ref(clause), &party);
-                if own.is_empty() {
-                    continue;
-                }
-                tally.is_met = true;
-                let place = stage.clauses.iter().position(|there| there.rule == clause.rule).unwrap_or(0);
-                let (earlier, _) = stage.clauses.split_at(place);
-                let before = matched(group.program.direction, earlier, &party);
-                let is_first = !own.without(&before).is_empty();
-                tally.decides |= is_first;
-                let others = match self.policy.tier {
-                    Tier::NetworkPolicy => stage.clauses.as_slice(),
-                    Tier::Admin | Tier::Baseline if is_first => stage.clauses.as_slice(),
-                    Tier::Admin | Tier::Baseline => earlier,
-                };
-                for there in others.iter().filter(|there| !self.is_origin(there) && there.peers.holds(&party))
-                {
-                    let ports = matched(group.program.direction, std::slice::from_ref(there), &party);
-                    if !ports.and(&own).is_empty() {
-                        tally.by.insert(there.rule);
-                    }
+        let (program, tier) = (group.program.as_ref(), self.policy.tier);
+        let without = self.left_out(program);
+        for party in group.meetings.iter().map(Other::party) {
+            for (at, clause) in self.clauses(program).filter(|(_, clause)| clause.peers.holds(&party)) {
+                if let Some(stage) = program.stages.get(at) {
+                    self.count_clause((program.direction, stage), clause, &party, tally);
                 }
             }
-            tally.speaks |=
-                said(group.program, self.policy.tier, &party) != said(&without, self.policy.tier, &party);
+            tally.speaks |= said(program, tier, &party) != said(&without, tier, &party);
+        }
+    }
+
+    fn count_clause(
+        &self,
+        (direction, stage): (Direction, &Stage),
+        clause: &Clause,
+        party: &Party<'_>,
+        tally: &mut Tally,
+    ) {
+        let own = matched(direction, std::slice::from_ref(clause), party);
+        if own.is_empty() {
+            return;
+        }
+        tally.is_met = true;
+        let place = stage.clauses.iter().position(|there| there.rule == clause.rule).unwrap_or(0);
+        let (earlier, _) = stage.clauses.split_at(place);
+        let is_first = !own.without(&matched(direction, earlier, party)).is_empty();
+        tally.decides |= is_first;
+        let others = match self.policy.tier {
+            Tier::Admin | Tier::Baseline if !is_first => earlier,
+            Tier::Admin | Tier::Baseline | Tier::NetworkPolicy => stage.clauses.as_slice(),
+        };
+        for there in others.iter().filter(|there| !self.is_origin(there) && there.peers.holds(party)) {
+            if !matched(direction, std::slice::from_ref(there), party).and(&own).is_empty() {
+                tally.by.insert(there.rule);
+            }
         }
     }
 }
@@ -300,14 +304,14 @@ struct Tally {
 }
 
 /// The ports on which one of `clauses` matches.
-pub(super) fn matched(direction: Direction, clauses: &[Clause], party: &Party<'_>) -> crate::ports::PortSet {
+pub(super) fn matched(direction: Direction, clauses: &[Clause], party: &Party<'_>) -> PortSet {
     let accepting = clauses.iter().cloned().map(|clause| Clause { outcome: Action::Accept, ..clause });
     // Of a tier that has no exception for a pod that reaches itself.
     alone(direction, Tier::Baseline, accepting.collect(), closed()).allowed(party)
 }
 
 /// What a tier accepts, and what it leaves to the next.
-fn said(program: &Program, tier: Tier, party: &Party<'_>) -> Option<[crate::ports::PortSet; 2]> {
+fn said(program: &Program, tier: Tier, party: &Party<'_>) -> Option<[PortSet; 2]> {
     let stage = program.stages.iter().find(|stage| stage.tier == tier)?;
     let only = |wanted: Action, default: Fallback| {
         let clauses = stage.clauses.iter().cloned().map(|clause| Clause {

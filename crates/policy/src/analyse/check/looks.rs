@@ -1,9 +1,9 @@
 //! Policies that look like something else than they are.
 
 use super::effect::{RuleAt, matched, rules};
-use super::scene::{Group, Pod, Scene};
+use super::scene::{Group, Other, Pod, Scene};
 use super::selects::{asks_pod, parts};
-use super::{Finding, about, isolating, listed};
+use super::{Finding, about, isolating, listed, peers_word};
 use crate::model::{
     About, Attribute, Direction, EndpointId, Family, Look, Peer, Peers, Policy, Rule, RuleId, Selector, Tier,
 };
@@ -86,11 +86,11 @@ fn empty_peers(scene: &Scene<'_>, policy: &Policy, direction: Direction, index: 
         for stage in &mut without.stages {
             stage.clauses.retain(|clause| clause.rule != id);
         }
-        let mut others = group.meetings.iter().map(super::scene::Other::party);
+        let mut others = group.meetings.iter().map(Other::party);
         others.any(|party| without.allowed(&party) != group.program.allowed(&party))
     };
     let group = scene.groups_of(&policy.id, direction).find(|group| decides(group))?;
-    let word = super::peers_word(direction);
+    let word = peers_word(direction);
     let title =
         format!("the empty `{word}` in {direction} rule {} of `{}` is everyone", index + 1, policy.id);
     let mut finding = about("PC535", policy, Some(rule), title);
