@@ -2,7 +2,10 @@
 
 /// The candidate that is spelt most like `name`; `None` where none is near. Of equally near ones the first
 /// in the order of the alphabet.
-pub(in crate::analyse) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(in crate::analyse) fn nearest<'a>(
+    name: &str,
+    candidates: impl Iterator<Item = &'a str>,
+) -> Option<String> {
     let longest = name.chars().count() / 3 + 1;
     let near = |candidate: &'a str| (strsim::damerau_levenshtein(name, candidate), candidate);
     let (distance, candidate) = candidates.map(near).min()?;
