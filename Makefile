@@ -23,8 +23,8 @@ lint: ready ## format and lints, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
-bench: ready ## what it costs: engine, kernel, lab (see docs/benchmarks.md)
-	$(CARGO) bench --workspace
+bench: ready ## what it costs: engine, kernel, lab, commands (see docs/benchmarks.md); HUGE=1 adds a gigabyte of manifests
+	LARGE=1 $(CARGO) bench --workspace
 
 oracle: ready ## compare our diagnostics with a real API server's answers (see CONTRIBUTING.md)
 	oracle/run

@@ -52,7 +52,23 @@ fn main() {
     if is_asked("LARGE") {
         compare(&folder, "100,000 pods, 4,000 policies", pods(1000, 10));
     }
+    println!(
+        "\n| what | MB | command | whole command | its CPU time | peak memory |\n|---|---|---|---|---|---|"
+    );
+    judge(&folder, "400 workloads, 160 policies", pods(40, 1));
+    judge(&folder, "10,000 pods, 2,000 policies", pods(500, 2));
+    if is_asked("LARGE") {
+        judge(&folder, "100,000 pods, 4,000 policies", pods(1000, 10));
+    }
 }
+
+/// Claims about a namespace and about everybody; some hold.
+const CLAIMS: &str = "tests:
+- name: teams stay among themselves
+  only: [team-7/* -> team-7/*:8080]
+  deny: [team-7/* -> team-8/app-2, 'outside -> */*:22']
+  isolated: [team-7/*]
+";
 
 /// Goes with what lies in it, also where the bench fails.
 struct Folder(PathBuf);
@@ -117,6 +133,17 @@ fn compare(folder: &Folder, what: &str, size: Size) {
         println!("| {what} | {megabytes} | {edit:?} | {} |", runs(&["diff"], &[&old, &new]));
     }
     [old, new].iter().for_each(|file| std::fs::remove_file(file).expect("the manifests go"));
+}
+
+/// `check`, and `test` with a few claims.
+fn judge(folder: &Folder, what: &str, size: Size) {
+    let [cluster, claims] = ["cluster.json", "claims.yaml"].map(|name| folder.0.join(name));
+    let megabytes = write(&cluster, size, Form::Compact, Edit::None);
+    std::fs::write(&claims, CLAIMS).expect("the claims are written");
+    println!("| {what} | {megabytes} | check | {} |", runs(&["check", "-f"], &[&cluster]));
+    let test = ["test", claims.to_str().expect("a path"), "-f"];
+    println!("| {what} | {megabytes} | test, 4 claims | {} |", runs(&test, &[&cluster]));
+    [cluster, claims].iter().for_each(|file| std::fs::remove_file(file).expect("the manifests go"));
 }
 
 /// Says how many megabytes it is.
