@@ -23,6 +23,7 @@ pub use made_up::MadeUp;
 pub(super) use near::ports;
 pub use near::{Miss, Near, near};
 pub(super) use survey::survey_some;
+use survey::{Classes, survey_of};
 pub use survey::{Group, Part};
 
 /// What is asked.
@@ -106,10 +107,10 @@ impl Chain {
 
 /// Answers a question; `None` where no flow is asked about, for want of a family that both sides have.
 pub fn can(cluster: &Cluster, index: &Index, question: &Question<'_>) -> Option<Answer> {
-    let parts = parts(cluster, index, question);
-    let mut answer = answered(parts, Vec::new())?;
+    let classes = classes(cluster, index, question);
+    let mut answer = answered(parts_of(&classes, index, question), Vec::new())?;
     answer.made_up = made_up::made_up(cluster, index, &answer.parts);
-    answer.otherwise = otherwise(cluster, index, question);
+    answer.otherwise = otherwise(&classes, index, question);
     Some(answer)
 }
 
@@ -159,17 +160,23 @@ fn answered(mut parts: Vec<Part<Chain>>, unknown: Vec<Part<Chain>>) -> Option<An
 
 /// All flows of a question, by what settled them; pods are asked about themselves only where nobody else is.
 pub fn parts(cluster: &Cluster, index: &Index, question: &Question<'_>) -> Vec<Part<Chain>> {
-    let parts = ask(cluster, index, question, question.families);
-    if parts.is_empty() { own(question) } else { parts }
+    parts_of(&classes(cluster, index, question), index, question)
 }
 
-fn ask(cluster: &Cluster, index: &Index, question: &Question<'_>, families: Families) -> Vec<Part<Chain>> {
-    let each = question.targets.iter().map(|target| {
-        survey::survey(cluster, index, &question.sources, target, families, |flow, source, destination| {
-            chain(index, flow, source, destination)
-        })
-    });
-    each.flatten().collect()
+/// For each target, both sides in classes.
+fn classes(cluster: &Cluster, index: &Index, question: &Question<'_>) -> Vec<Classes> {
+    let each = question.targets.iter();
+    each.map(|target| Classes::of(cluster, index, &question.sources, target)).collect()
+}
+
+fn parts_of(classes: &[Classes], index: &Index, question: &Question<'_>) -> Vec<Part<Chain>> {
+    let settled =
+        |flow: &Flow, source: &End<'_>, destination: &End<'_>| Some(chain(index, flow, source, destination));
+    let each = question.targets.iter().zip(classes);
+    let parts: Vec<Part<Chain>> = each
+        .flat_map(|(target, classes)| survey_of(classes, index, target, question.families, settled))
+        .collect();
+    if parts.is_empty() { own(question) } else { parts }
 }
 
 /// What settles a flow between two different addresses.
@@ -224,18 +231,18 @@ fn own(question: &Question<'_>) -> Vec<Part<Chain>> {
 }
 
 /// What IPv6 says otherwise, where it could be used as well.
-fn otherwise(cluster: &Cluster, index: &Index, question: &Question<'_>) -> Vec<Part<Chain>> {
+fn otherwise(classes: &[Classes], index: &Index, question: &Question<'_>) -> Vec<Part<Chain>> {
     match question.families {
         Families::Only(_) | Families::Both => return Vec::new(),
         Families::Natural => (),
     }
-    let each = question.targets.iter().flat_map(|target| {
+    let each = question.targets.iter().zip(classes).flat_map(|(target, classes)| {
         let differing = |flow: &Flow, source: &End<'_>, destination: &End<'_>| {
             let over = |family| other(index, flow, source, destination, family);
             let (first, second) = (over(Family::V4)?, over(Family::V6)?);
             (first.verdict() != second.verdict()).then_some(second)
         };
-        survey::survey_some(cluster, index, &question.sources, target, question.families, differing)
+        survey_of(classes, index, target, question.families, differing)
     });
     each.map(|part| Part { family: Family::V6, ..part }).collect()
 }

@@ -55,6 +55,23 @@ struct Between<'a> {
     is_own: bool,
 }
 
+/// The two sides of a question in classes that the policies of `index` don't tell apart.
+pub(super) struct Classes {
+    from: Vec<Class>,
+    to: Vec<Class>,
+}
+
+impl Classes {
+    /// Of large sides this is most of the work of a survey: several can be made of the same classes.
+    pub(super) fn of(cluster: &Cluster, index: &Index, sources: &Ends<'_>, target: &Target<'_>) -> Self {
+        let from = Side::new(cluster, index, sources, Direction::Egress);
+        let to = Side::new(cluster, index, &target.ends, Direction::Ingress);
+        let (asked_of_from, asked_of_to) = (to.asking(), from.asking());
+        let from = from.classes(cluster, index, &asked_of_from);
+        Classes { from, to: to.classes(cluster, index, &asked_of_to) }
+    }
+}
+
 /// All flows from `sources` to `target`, with what `answer` says of them, in as few parts as their answers
 /// allow. The classes are those of `index`: `answer` must not tell apart what it can't.
 pub(in crate::analyse) fn survey<K: Clone + Eq + std::hash::Hash>(
@@ -79,11 +96,17 @@ pub(in crate::analyse) fn survey_some<K: Clone + Eq + std::hash::Hash>(
     families: Families,
     answer: impl Fn(&Flow, &End<'_>, &End<'_>) -> Option<K>,
 ) -> Vec<Part<K>> {
-    let from = Side::new(cluster, index, sources, Direction::Egress);
-    let to = Side::new(cluster, index, &target.ends, Direction::Ingress);
-    let (asked_of_from, asked_of_to) = (to.asking(), from.asking());
-    let from = from.classes(cluster, index, &asked_of_from);
-    let to = to.classes(cluster, index, &asked_of_to);
+    survey_of(&Classes::of(cluster, index, sources, target), index, target, families, answer)
+}
+
+/// The same of classes that are known.
+pub(super) fn survey_of<K: Clone + Eq + std::hash::Hash>(
+    Classes { from, to }: &Classes,
+    index: &Index,
+    target: &Target<'_>,
+    families: Families,
+    answer: impl Fn(&Flow, &End<'_>, &End<'_>) -> Option<K>,
+) -> Vec<Part<K>> {
     let mut found: Found<K> = IndexMap::new();
     for (a, source) in from.iter().enumerate() {
         for (b, destination) in to.iter().enumerate() {
@@ -101,7 +124,7 @@ pub(in crate::analyse) fn survey_some<K: Clone + Eq + std::hash::Hash>(
             }
         }
     }
-    found.into_iter().flat_map(|(key, cases)| parts(key, cases, &from, &to)).collect()
+    found.into_iter().flat_map(|(key, cases)| parts(key, cases, from, to)).collect()
 }
 
 /// By family, answer, ports and whether it is about pods with themselves: which classes with which.
