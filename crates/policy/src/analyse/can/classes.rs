@@ -99,61 +99,59 @@ impl<'a> Side<'a> {
     }
 
     /// The classes that `asking`, the other side, can tell apart, in the order of their first members.
-    pub(super) fn classes(&self, cluster: &Cluster, index: &Index, asking: &Asking) -> Vec<Class> {
+    pub(super) fn classes(self, cluster: &Cluster, index: &Index, asking: &Asking) -> Vec<Class> {
+        let Side { units, rest, direction } = self;
         let mut classes: IndexMap<[Option<Key>; 2], Class> = IndexMap::new();
-        let mut of_pods: HashMap<PodKey<'_>, usize> = HashMap::new();
-        for (unit, ends) in &self.units {
-            let pod = self.pod_key(ends, asking);
+        let mut of_pods: HashMap<PodKey<'a>, usize> = HashMap::new();
+        for (unit, ends) in units {
+            let pod = pod_key(direction, &ends, asking);
             let known = pod.as_ref().and_then(|pod| of_pods.get(pod)).copied();
             let at = known.unwrap_or_else(|| {
-                let entry = classes.entry(ends.each_ref().map(|end| Some(self.key(end.as_ref()?, asking))));
+                let entry =
+                    classes.entry(ends.each_ref().map(|end| Some(key(direction, end.as_ref()?, asking))));
                 let at = entry.index();
                 entry.or_default();
                 at
             });
             of_pods.extend(pod.filter(|_| known.is_none()).map(|pod| (pod, at)));
             if let Some((_, class)) = classes.get_index_mut(at) {
-                class.units.push(unit.clone());
+                class.units.push(unit);
             }
         }
         let mut classes: Vec<Class> = classes.into_values().collect();
-        classes.extend(
-            cut(cluster, index, &self.rest, asking).map(|addresses| Class { units: vec![], addresses }),
-        );
+        classes
+            .extend(cut(cluster, index, &rest, asking).map(|addresses| Class { units: vec![], addresses }));
         classes
     }
+}
 
-    /// What settles the key of a pod, for less work than the key; `None` where it isn't settled by that alone.
-    fn pod_key<'e>(&self, ends: &'e [Option<End<'a>>; 2], asking: &Asking) -> Option<PodKey<'e>> {
-        let one = |end: &'e End<'a>| {
-            let node = match self.direction {
-                Direction::Ingress => end.pod()?.node.as_ref().filter(|node| asking.nodes.contains(*node)),
-                Direction::Egress => None,
-            };
-            let is_node = !end.party(end.address()).nodes.is_empty();
-            end.identity().filter(|_| !is_node).map(|identity| (std::ptr::from_ref(identity).addr(), node))
+/// What settles the key of a pod, for less work than the key; `None` where it isn't settled by that alone.
+fn pod_key<'a>(direction: Direction, ends: &[Option<End<'a>>; 2], asking: &Asking) -> Option<PodKey<'a>> {
+    let one = |end: &End<'a>| {
+        let node = match direction {
+            Direction::Ingress => end.pod()?.node.as_ref().filter(|node| asking.nodes.contains(*node)),
+            Direction::Egress => None,
         };
-        let [first, second] = ends.each_ref().map(|end| end.as_ref().map(one));
-        Some([
-            first.map_or(Some(None), |one| one.map(Some))?,
-            second.map_or(Some(None), |one| one.map(Some))?,
-        ])
-    }
+        let is_node = !end.party(end.address()).nodes.is_empty();
+        end.identity().filter(|_| !is_node).map(|identity| (std::ptr::from_ref(identity).addr(), node))
+    };
+    let [first, second] = ends.each_ref().map(|end| end.as_ref().map(one));
+    Some([first.map_or(Some(None), |one| one.map(Some))?, second.map_or(Some(None), |one| one.map(Some))?])
+}
 
-    fn key(&self, end: &End<'_>, asking: &Asking) -> Key {
-        let party = end.party(end.address());
-        let all = [party.selectors, party.blocks, party.nodes].concat();
-        let nodes: Vec<&Text> = match self.direction {
-            Direction::Ingress => end.pod().and_then(|pod| pod.node.as_ref()).into_iter().collect(),
-            Direction::Egress => end.nodes().into_iter().flatten().collect(),
-        };
-        Key {
-            program: end.program(self.direction).map_or(0, |program| Arc::as_ptr(program).addr()),
-            is_pod: end.pod().is_some(),
-            peers: all.into_iter().filter(|id| asking.peers.contains(id)).collect(),
-            ports: party.ports.to_vec(),
-            nodes: nodes.into_iter().filter(|node| asking.nodes.contains(*node)).cloned().collect(),
-        }
+fn key(direction: Direction, end: &End<'_>, asking: &Asking) -> Key {
+    let party = end.party(end.address());
+    let all = [party.selectors, party.blocks, party.nodes].concat();
+    let nodes: Vec<&Text> = match direction {
+        Direction::Ingress => end.pod().and_then(|pod| pod.node.as_ref()).into_iter().collect(),
+        Direction::Egress => end.nodes().into_iter().flatten().collect(),
+    };
+    Key {
+        program: end.program(direction).map_or(0, |program| Arc::as_ptr(program).addr()),
+        is_pod: end.pod().is_some(),
+        peers: all.into_iter().filter(|id| asking.peers.contains(id)).collect(),
+        ports: party.ports.to_vec(),
+        nodes: nodes.into_iter().filter(|node| asking.nodes.contains(*node)).cloned().collect(),
     }
 }
 

@@ -236,7 +236,8 @@ fn otherwise(classes: &[Classes], index: &Index, question: &Question<'_>) -> Vec
         Families::Only(_) | Families::Both => return Vec::new(),
         Families::Natural => (),
     }
-    let each = question.targets.iter().zip(classes).flat_map(|(target, classes)| {
+    let dual = question.targets.iter().zip(classes).filter(|(_, classes)| classes.have_both_families());
+    let each = dual.flat_map(|(target, classes)| {
         let differing = |flow: &Flow, source: &End<'_>, destination: &End<'_>| {
             let over = |family| other(index, flow, source, destination, family);
             let (first, second) = (over(Family::V4)?, over(Family::V6)?);

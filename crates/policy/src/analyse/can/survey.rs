@@ -70,6 +70,13 @@ impl Classes {
         let from = from.classes(cluster, index, &asked_of_from);
         Classes { from, to: to.classes(cluster, index, &asked_of_to) }
     }
+
+    /// Whether there may be two that have both families.
+    pub(super) fn have_both_families(&self) -> bool {
+        let has =
+            |side: &[Class]| side.iter().any(|class| Family::BOTH.iter().all(|family| class.has(*family)));
+        has(&self.from) && has(&self.to)
+    }
 }
 
 /// All flows from `sources` to `target`, with what `answer` says of them, in as few parts as their answers
